@@ -1,0 +1,1 @@
+"""Reading, profiling, encoding and generating data."""

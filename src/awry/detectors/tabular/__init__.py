@@ -1,0 +1,1 @@
+"""Detectors for tables: an item is a row."""

@@ -1,0 +1,1 @@
+"""Whether data has changed."""

@@ -1,0 +1,1 @@
+"""Compiled hot loops: pure functions on arrays, each with a slow twin in the tests."""
