@@ -75,7 +75,9 @@ def _fit(detector: Detector, X: Any, y: Any) -> Detector:
     return detector.fit(X, y if detector.card.supervision != "none" else None)
 
 
-def _assert_raises(kind: type[Exception], words: str, call: Callable[..., object], *args: Any) -> None:
+def _assert_raises(
+    kind: type[Exception], words: str, call: Callable[..., object], *args: Any
+) -> None:
     try:
         call(*args)
     except kind as error:
@@ -122,7 +124,9 @@ def check_fit_keeps_its_hands_off(detector: Detector) -> None:
     params = {k: repr(v) for k, v in detector.get_params().items()}
     assert _fit(detector, X, y) is detector
     assert np.array_equal(X, before), "fit changed its input"
-    assert {k: repr(v) for k, v in detector.get_params().items()} == params, "fit changed parameters"
+    assert {k: repr(v) for k, v in detector.get_params().items()} == params, (
+        "fit changed parameters"
+    )
     X.setflags(write=False)
     _fit(clone(detector), X, y)
 
@@ -176,7 +180,9 @@ def check_batch_cut_invariance(detector: Detector) -> None:
     whole = detector.decision_function(new)
     cuts = np.concatenate([detector.decision_function(part) for part in np.split(new, [1, 8, 50])])
     np.testing.assert_allclose(cuts, whole, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(detector.decision_function(new[::-1])[::-1], whole, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(
+        detector.decision_function(new[::-1])[::-1], whole, rtol=1e-9, atol=1e-12
+    )
     one = [detector.score_one(row) for row in new[:3]]
     np.testing.assert_allclose(one, whole[:3], rtol=1e-9, atol=1e-12)
     layouts = (np.asfortranarray(new), new.tolist())
@@ -296,7 +302,14 @@ def check_bad_input(detector: Detector) -> None:
         _assert_raises(ValueError, f"{word}.*row 5, column 1", _fit, clone(detector), bad, y)
     _assert_raises(ValueError, "2D|2-d|dim", _fit, clone(detector), X[:, 0], y)
     _assert_raises(ValueError, "0 sample|minimum", _fit, clone(detector), X[:0], y[:0])
-    _assert_raises(ValueError, "threshold|contamination", _fit, clone(detector).set_params(contamination="nonsense"), X, y)
+    _assert_raises(
+        ValueError,
+        "threshold|contamination",
+        _fit,
+        clone(detector).set_params(contamination="nonsense"),
+        X,
+        y,
+    )
     if not detector.card.inductive:
         return
     _fit(detector, X, y)

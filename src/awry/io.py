@@ -25,7 +25,9 @@ _MANIFEST, _DIGEST = "manifest.json", "manifest.sha256"
 MAX_ARRAY_BYTES = 16 << 30
 
 
-def save(obj: Configurable, path: str | os.PathLike[str], *, about: dict[str, Any] | None = None) -> None:
+def save(
+    obj: Configurable, path: str | os.PathLike[str], *, about: dict[str, Any] | None = None
+) -> None:
     """Write a fitted object to ``path``, whole or not at all.
 
     Parameters
@@ -100,7 +102,9 @@ def loads(data: bytes, *, source: str = "model") -> Any:
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
     except Exception as error:
-        raise ModelError(f"{source}: the model's content does not fit together ({error})") from error
+        raise ModelError(
+            f"{source}: the model's content does not fit together ({error})"
+        ) from error
 
 
 def read_manifest(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -120,7 +124,9 @@ def _open(data: bytes, source: str) -> tuple[dict[str, Any], zipfile.ZipFile]:
     except Exception as error:  # zlib and zipfile raise many kinds on crafted input
         raise ModelError(f"{source}: is damaged ({error})") from error
     if hashlib.sha256(head).hexdigest() != digest:
-        raise ModelError(f"{source}: the manifest does not match its checksum; do not trust the file")
+        raise ModelError(
+            f"{source}: the manifest does not match its checksum; do not trust the file"
+        )
     manifest = json.loads(head)
     if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
         raise ModelError(f"{source}: is not an awry model")

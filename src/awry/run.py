@@ -204,7 +204,9 @@ class Model(Configurable):
         severity: IntArray = np.where(flagged, np.searchsorted(self.cuts_, scores, "left"), 0)
         return np.maximum(severity, flagged).astype(np.int64)
 
-    def judge(self, table: pa.Table, *, source: str = "table", rows: IntArray | None = None) -> Result:
+    def judge(
+        self, table: pa.Table, *, source: str = "table", rows: IntArray | None = None
+    ) -> Result:
         """The result for the rows of ``table``."""
         _require(table, self.encoder_.source_names_)
         return self._result(self.score(table), table, source, rows)
@@ -342,7 +344,9 @@ class Model(Configurable):
         return points, picks, (first, second)
 
 
-def detect(data: Any, *, label: str | None = None, query: str | None = None, **settings: Any) -> Result:
+def detect(
+    data: Any, *, label: str | None = None, query: str | None = None, **settings: Any
+) -> Result:
     """Find the anomalies in a table, in one line.
 
     Parameters

@@ -29,4 +29,7 @@ def detectors(name: str | None, modality: str | None, json_: bool) -> None:
     if json_:
         click.echo(as_json(card))
     else:
-        table(["", cls.__name__], [[key, value] for key, value in card.items() if value not in (None, ())])
+        table(
+            ["", cls.__name__],
+            [[key, value] for key, value in card.items() if value not in (None, ())],
+        )

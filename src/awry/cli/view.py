@@ -43,6 +43,13 @@ def cell(value: Any) -> str:
     return "" if value is None else str(value)
 
 
+def number_words(value: float) -> str:
+    """A number for people."""
+    from awry.report.charts import number
+
+    return number(float(value))
+
+
 def as_json(value: Any) -> str:
     """Strict JSON: what is not finite becomes null, objects become what they hold."""
     return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False)
@@ -73,7 +80,12 @@ def progress(*, quiet: bool = False) -> Iterator[None]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TimeRemainingColumn(),
+    )
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, Any] = {}
 

@@ -109,7 +109,7 @@ class Detector(Configurable):
             Where a parameter or the input does not fit; the message names it.
         """
         self.check_params()
-        rule = make_threshold(self.contamination)
+        rule = self._rule(self.contamination)
         X = self._check_input(X, reset=True)
         labels = None
         if self.card.supervision != "none" or rule.needs_labels:
@@ -140,7 +140,7 @@ class Detector(Configurable):
             Labels of those scores, for rules that need them.
         """
         check_is_fitted(self)
-        fitted = make_threshold(rule)
+        fitted = self._rule(rule)
         on = self.decision_scores_ if scores is None else np.asarray(scores, dtype=np.float64)
         labels = None if y is None else check_labels(y, len(on), type(self).__name__)
         return self._set_threshold(fitted, labels, on)
@@ -222,6 +222,13 @@ class Detector(Configurable):
         io.save(self, path)
 
     # -- inner workings ---------------------------------------------------------------------------
+
+    def _default_threshold(self) -> Threshold:
+        """The rule that ``contamination=None`` stands for."""
+        return make_threshold(None)
+
+    def _rule(self, spec: float | str | Threshold | None) -> Threshold:
+        return self._default_threshold() if spec is None else make_threshold(spec)
 
     def _check_input(self, X: Any, *, reset: bool) -> FloatArray:
         return check_table(self, X, reset=reset, min_rows=self.card.min_rows if reset else 1)

@@ -73,8 +73,12 @@ def function() -> Constraint:
 def listing(item: Constraint | None = None) -> Constraint:
     """A list, tuple or array, each element meeting ``item``."""
     words = "a list" if item is None else f"a list, each element {item[0]}"
-    return words, lambda v: (
-        isinstance(v, (list, tuple, np.ndarray)) and (item is None or all(item[1](x) for x in v))
+    return (
+        words,
+        lambda v: (
+            isinstance(v, (list, tuple, np.ndarray))
+            and (item is None or all(item[1](x) for x in v))
+        ),
     )
 
 

@@ -112,5 +112,7 @@ def create(name: str, **params: Any) -> Detector:
     known = cls._get_param_names()
     for param in params:
         if param not in known:
-            raise ValueError(f"{cls.card.name} has no parameter {param!r}; it has: {', '.join(known)}")
+            raise ValueError(
+                f"{cls.card.name} has no parameter {param!r}; it has: {', '.join(known)}"
+            )
     return cls(**params)

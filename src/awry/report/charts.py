@@ -242,7 +242,11 @@ def score_over_time(
         middle[at] = np.median(scores[rows])
     edges = np.linspace(chart.x.low, chart.x.high, bins + 1)
     chart.boxes(
-        edges[:-1][used], edges[1:][used], middle[used], np.maximum(highest[used], middle[used]), "band"
+        edges[:-1][used],
+        edges[1:][used],
+        middle[used],
+        np.maximum(highest[used], middle[used]),
+        "band",
     )
     for level, css in enumerate(SEVERITY_CLASSES):
         pick = np.flatnonzero(severity == level) if level else []

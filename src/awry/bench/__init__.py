@@ -1,0 +1,1 @@
+"""Published benchmarks, run with other libraries in the same process."""

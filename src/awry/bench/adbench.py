@@ -1,0 +1,229 @@
+"""ADBench's tables: every detector on every set, transductive and trained on normal rows."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import rankdata
+from sklearn.metrics import average_precision_score, roc_auc_score
+
+from awry.bench.peers import Scorer, peers
+from awry.core import registry
+from awry.core.errors import DataError
+from awry.core.inputs import FloatArray, IntArray
+from awry.core.progress import track
+
+#: Rows kept of a larger set.
+MAX_ROWS = 10_000
+PROTOCOLS = ("transductive", "train_on_normal")
+
+
+@dataclass(frozen=True)
+class Score:
+    """One detector on one set with one seed."""
+
+    protocol: str
+    data: str
+    detector: str
+    seed: int
+    auroc: float
+    auprc: float
+    cpu_seconds: float
+
+
+def run(
+    folder: str | Path,
+    detectors: Sequence[str],
+    *,
+    with_peers: bool = True,
+    protocols: Sequence[str] = PROTOCOLS,
+    seeds: int = 5,
+    sets: Sequence[str] | None = None,
+    out: str | Path | None = None,
+) -> list[Score]:
+    """Run the benchmark.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``NAME.npz`` files with ``X`` (n, d) and ``y`` (n,).
+    detectors : sequence of str
+        Names of awry's detectors.
+    with_peers : bool, default=True
+        Run the peers that are installed, too.
+    protocols : sequence of str
+        ``"transductive"`` fits on all rows and scores the same; ``"train_on_normal"`` fits on one
+        half of the normal rows and scores the rest, copies of a row staying on one side.
+    seeds : int, default=5
+    sets : sequence of str, optional
+        Only these.
+    out : path, optional
+        A JSON file, rewritten after every set; scores it already holds are not computed again.
+
+    Returns
+    -------
+    list of Score
+    """
+    scorers: dict[str, Scorer] = {f"awry:{name}": _awry(name) for name in detectors}
+    if with_peers:
+        scorers |= peers()
+    files = _files(Path(folder), sets)
+    done = _load(out)
+    have = {(s.protocol, s.data, s.detector, s.seed) for s in done}
+    for path in track("adbench", files):
+        for seed in range(seeds):
+            X, y = sample(path, seed)
+            for protocol in protocols:
+                train, test, truth = split(X, y, protocol, seed)
+                for name, scorer in scorers.items():
+                    if (protocol, path.stem, name, seed) not in have:
+                        done.append(
+                            _measure(protocol, path.stem, name, scorer, train, test, truth, seed)
+                        )
+        if out is not None:
+            Path(out).write_text(json.dumps([asdict(s) for s in done], indent=0))
+    return done
+
+
+def sample(path: Path, seed: int) -> tuple[FloatArray, IntArray]:
+    """At most 10,000 rows of a set and their labels, drawn by ``seed``."""
+    with np.load(path, allow_pickle=False) as file:
+        X, y = file["X"].astype(np.float64), file["y"].astype(np.int64).ravel()
+    if len(X) > MAX_ROWS:
+        picks = np.random.default_rng(seed).choice(len(X), MAX_ROWS, replace=False)
+        X, y = X[picks], y[picks]
+    return X, y
+
+
+def split(
+    X: FloatArray, y: IntArray, protocol: str, seed: int
+) -> tuple[FloatArray, FloatArray, IntArray]:
+    """Training rows, test rows and the labels of those, standardised by the training rows."""
+    if protocol == "transductive":
+        train = test = _standardised(X, X)
+        return train, test, y
+    groups = np.unique(X, axis=0, return_inverse=True)[1].ravel()
+    first = np.random.default_rng(seed).permutation(groups.max() + 1) % 2 == 0
+    learn = (y == 0) & first[groups]
+    return _standardised(X[learn], X[learn]), _standardised(X[learn], X[~learn]), y[~learn]
+
+
+def _standardised(reference: FloatArray, X: FloatArray) -> FloatArray:
+    scale = reference.std(axis=0)
+    return (X - reference.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+
+
+def _measure(
+    protocol: str, data: str, name: str, scorer: Scorer,
+    train: FloatArray, test: FloatArray, truth: IntArray, seed: int,
+) -> Score:  # fmt: skip
+    start = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the peers
+        try:
+            scores = scorer(train, test, seed)
+        except (ValueError, np.linalg.LinAlgError, MemoryError):
+            # A detector that fails on a set knows nothing about it: chance level.
+            scores = np.zeros(len(test))
+    cpu = time.process_time() - start
+    auroc, auprc = float("nan"), float("nan")
+    if 0 < truth.sum() < len(truth):
+        auroc = float(roc_auc_score(truth, scores))
+        auprc = float(average_precision_score(truth, scores))
+    return Score(protocol, data, name, seed, auroc, auprc, cpu)
+
+
+def _awry(name: str) -> Scorer:
+    def score(train: FloatArray, test: FloatArray, seed: int) -> FloatArray:
+        detector = registry.create(name)
+        if detector.card.stochastic:
+            detector.set_params(random_state=seed)
+        detector.fit(train)
+        return detector.decision_scores_ if test is train else detector.decision_function(test)
+
+    return score
+
+
+def _files(folder: Path, sets: Sequence[str] | None) -> list[Path]:
+    files = sorted(folder.glob("*.npz"))
+    if not files:
+        raise DataError("holds no .npz file", source=str(folder), remedy="give ADBench's folder")
+    if sets is None:
+        return files
+    chosen = [p for p in files if p.stem in sets or p.stem.partition("_")[2] in sets]
+    if not chosen:
+        raise DataError(f"holds none of {', '.join(sets)}", source=str(folder))
+    return chosen
+
+
+def _load(out: str | Path | None) -> list[Score]:
+    if out is None or not Path(out).exists():
+        return []
+    return [Score(**row) for row in json.loads(Path(out).read_text())]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One detector over all sets of one protocol: means over sets of means over seeds."""
+
+    detector: str
+    sets: int
+    auroc: float
+    auprc: float
+    rank: float
+    spread: float
+    cpu_seconds: float
+
+
+def per_set(scores: Sequence[Score], protocol: str, metric: str) -> dict[str, dict[str, float]]:
+    """Mean over seeds, by detector and set."""
+    values: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for s in scores:
+        if s.protocol == protocol:
+            values[s.detector][s.data].append(getattr(s, metric))
+    return {
+        name: {data: float(np.nanmean(v)) for data, v in sets.items() if not np.isnan(v).all()}
+        for name, sets in values.items()
+    }
+
+
+def summarise(scores: Sequence[Score], protocol: str) -> list[Summary]:
+    """The detectors, best mean AUPRC first; ``rank`` is the mean rank by AUPRC over the sets.
+
+    ``spread`` is the standard deviation over seeds of the mean AUPRC over sets.
+    """
+    auroc, auprc = (per_set(scores, protocol, m) for m in ("auroc", "auprc"))
+    cpu = per_set(scores, protocol, "cpu_seconds")
+    names = list(auprc)
+    common = sorted(set.intersection(*(set(auprc[n]) for n in names))) if names else []
+    ranks = np.array([rankdata([-auprc[n][d] for n in names]) for d in common]).reshape(
+        -1, len(names)
+    )
+    rows = [
+        Summary(
+            name,
+            len(auprc[name]),
+            float(np.mean(list(auroc[name].values()))),
+            float(np.mean(list(auprc[name].values()))),
+            float(ranks[:, i].mean()) if len(common) else float("nan"),
+            float(np.std(list(_by_seed(scores, protocol, name)))),
+            float(np.sum(list(cpu[name].values()))),
+        )
+        for i, name in enumerate(names)
+    ]
+    return sorted(rows, key=lambda row: -row.auprc)
+
+
+def _by_seed(scores: Sequence[Score], protocol: str, name: str) -> Iterator[float]:
+    values: dict[int, list[float]] = defaultdict(list)
+    for s in scores:
+        if (s.protocol, s.detector) == (protocol, name):
+            values[s.seed].append(s.auprc)
+    return (float(np.nanmean(v)) for v in values.values())

@@ -1,0 +1,111 @@
+"""`awry detect`: from a file to explained anomalies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from awry.cli import options
+from awry.cli.view import as_json, number_words, progress, table
+from awry.cli.writing import OUT_HELP, Writer
+
+
+@click.command()
+@options.reading
+@options.judging
+@click.option("-o", "--out", type=click.Path(dir_okay=False), help=OUT_HELP)
+@click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report here.")
+@click.option("--save", type=click.Path(dir_okay=False), help="Save the fitted model here.")
+@click.option("--top", type=click.IntRange(0), default=10, show_default=True, help="Rows to show.")
+@click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 if anything was flagged.")
+@options.showing
+@click.pass_context
+def detect(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    query: str | None,
+    format_: str | None,
+    label: str | None,
+    out: str | None,
+    report: str | None,
+    save: str | None,
+    top: int,
+    fail_on_anomaly: bool,
+    json_: bool,
+    quiet: bool,
+    **judging: Any,
+) -> None:
+    """Find the anomalies in FILE, say why, and write what was found.
+
+    FILE is CSV (plain, gz, zst), Parquet, Arrow, JSON or JSONL, a database URL with --query, or -
+    for standard input. Several files are read as one table.
+
+    \b
+    awry detect transactions.parquet
+    awry detect access.csv.gz --context hour --report report.html --out odd.csv
+    awry detect postgresql://localhost/shop --query 'select * from orders'
+    """
+    from awry import io, run
+
+    settings = options.settings(**judging)
+    with progress(quiet=quiet or json_):
+        result = run.detect(files, label=label, query=query, format=format_, **settings)
+        if save:
+            io.save(result.model, save)
+        if out:
+            with Writer(out) as writer:
+                writer.write(result)
+        if report:
+            result.report(report)
+    if json_:
+        click.echo(as_json(result.to_dict(top)))
+    else:
+        show(result, top)
+        for what, path in (("rows", out), ("report", report), ("model", save)):
+            if path:
+                click.echo(f"{what} written to {path}")
+    if fail_on_anomaly and result.labels.any():
+        ctx.exit(1)
+
+
+def show(result: Any, top: int) -> None:
+    """Print what was read, what was found and why."""
+    facts = result.to_dict(top)
+    model = facts["detector"]
+    click.echo(f"{result.source}: {len(result):,} rows, {len(facts['columns'])} columns")
+    for column in facts["columns"]:
+        click.echo(f"  {column['column']}: {column['description']}")
+    for note in facts["notes"]:
+        click.echo(f"  note: {note}")
+    problems = facts["problems"]
+    for problem in problems[:5]:
+        click.echo(f"  set aside: {problem}")
+    if len(problems) > 5:
+        click.echo(f"  and {len(problems) - 5:,} more; all are in the report")
+    click.echo(f"detector: {model['class']}" + (f", {model['choice']}" if model["choice"] else ""))
+    rate = facts["flagged"] / max(len(result), 1)
+    stated = facts["stated_rate"]
+    click.echo(
+        f"flagged: {facts['flagged']:,} rows ({rate:.2%}) with a score above "
+        f"{number_words(facts['threshold'])}, {facts['threshold_reason']}"
+        + (f"; clean data would see about {stated:.2%} flagged" if stated is not None else "")
+    )
+    if not facts["top"]:
+        return
+    ids = [k for k in facts["top"][0] if k not in ("row", "score", "severity", "reasons")][:2]
+    table(
+        ["row", *ids, "score", "severity", "why"],
+        [
+            [
+                str(row["row"]),
+                *(row[name] for name in ids),
+                row["score"],
+                row["severity"] or "-",
+                "; ".join(
+                    f"{r['column']} {r['value']} (typical {r['typical']})" for r in row["reasons"]
+                ),
+            ]
+            for row in facts["top"]
+        ],
+    )

@@ -1,0 +1,118 @@
+"""`awry evaluate` and `awry compare`: how good detectors are where labels are known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from awry.cli import options
+from awry.cli.view import as_json, progress, table
+
+#: What `awry compare` runs when no detectors are named.
+DEFAULT_COMPARED = ("auto", "isolation_forest", "fair_cut_forest", "ecod", "knn", "mcd", "lof")
+
+
+@click.command()
+@options.reading
+@options.judging
+@click.option(
+    "--report", type=click.Path(dir_okay=False), help="Write ROC and PR curves here (HTML)."
+)
+@options.showing
+def evaluate(
+    files: tuple[str, ...],
+    query: str | None,
+    format_: str | None,
+    label: str | None,
+    report: str | None,
+    json_: bool,
+    quiet: bool,
+    **judging: Any,
+) -> None:
+    """Measure a detector on FILE, whose --label COLUMN says which rows are anomalies.
+
+    The labels are used to measure only, unless the threshold or the detector asks for them.
+
+    \b
+    awry evaluate cards.csv --label is_fraud -d isolation_forest
+    """
+    from awry import run
+
+    if label is None:
+        raise click.UsageError(
+            "--label COLUMN must name the column that says which rows are anomalies"
+        )
+    with progress(quiet=quiet or json_):
+        found = run.evaluate(
+            files, label=label, query=query, format=format_, **options.settings(**judging)
+        )
+        if report:
+            found.report(report)
+    if json_:
+        click.echo(as_json(found.to_dict()))
+        return
+    table(["metric", found.name], [[k, v] for k, v in found.to_dict()["metrics"].items()])
+    if report:
+        click.echo(f"report written to {report}")
+
+
+@click.command()
+@options.reading
+@options.judging
+@click.option(
+    "--detectors", "named", metavar="NAMES", help="Detectors to compare, between commas, or 'all'."
+)
+@click.option(
+    "--report", type=click.Path(dir_okay=False), help="Write ROC and PR curves here (HTML)."
+)
+@options.showing
+def compare(
+    files: tuple[str, ...],
+    query: str | None,
+    format_: str | None,
+    label: str | None,
+    named: str | None,
+    report: str | None,
+    json_: bool,
+    quiet: bool,
+    **judging: Any,
+) -> None:
+    """Measure several detectors side by side on FILE.
+
+    \b
+    awry compare cards.csv --label is_fraud --detectors auto,isolation_forest,knn
+    """
+    from awry import run
+    from awry.report.curves import write_curves
+
+    if label is None:
+        raise click.UsageError(
+            "--label COLUMN must name the column that says which rows are anomalies"
+        )
+    names = run.comparable() if named == "all" else options.names(named) or list(DEFAULT_COMPARED)
+    settings = options.settings(**judging)
+    settings.pop("detector")
+    with progress(quiet=quiet or json_):
+        found = run.compare(files, names, label=label, query=query, format=format_, **settings)
+        if report:
+            write_curves(found, report)
+    if json_:
+        click.echo(as_json([one.to_dict() for one in found]))
+        return
+    shown = (
+        "auroc",
+        "auprc",
+        "best_f1",
+        "f1",
+        "precision",
+        "recall",
+        "precision_at_k",
+        "cpu_seconds",
+    )
+    table(
+        ["detector", *shown],
+        [[one.name, *(one.to_dict()["metrics"].get(key) for key in shown)] for one in found],
+    )
+    if report:
+        click.echo(f"report written to {report}")

@@ -1,0 +1,98 @@
+"""Options that several commands share, and what they turn into."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorate(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+#: What is read.
+reading = _stack(
+    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.option("--query", help="SQL query, where FILE is sqlite:///... or postgresql://..."),
+    click.option("--format", "format_", help="csv, parquet, arrow, json or jsonl; else sniffed."),
+)
+
+#: How it is judged.
+judging = _stack(
+    click.option("-d", "--detector", default="auto", show_default=True, help="See awry detectors."),
+    click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE",
+                 help="A parameter of the detector; may be repeated."),
+    click.option("-t", "--threshold",
+                 help="0.01 (share flagged), mad:3.5, sigma:3, pot:0.001, fpr:0.01, f1, cost:1,50."),
+    click.option("--context", metavar="COLUMNS",
+                 help="Judge rows given these columns, such as hour,merchant; or auto."),
+    click.option("--by", metavar="COLUMNS", help="One detector per value of these columns."),
+    click.option("--kind", "kinds", multiple=True, metavar="COLUMN=KIND",
+                 help="What a column is: number, category, boolean, time, text, identifier."),
+    click.option("--ignore", metavar="COLUMNS", help="Columns not to look at."),
+    click.option("--label", metavar="COLUMN", help="A column of labels: not judged, used by -t f1."),
+    click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True),
+)  # fmt: skip
+
+#: How it is shown.
+showing = _stack(
+    click.option("--json", "json_", is_flag=True, help="Print JSON for machines."),
+    click.option("-q", "--quiet", is_flag=True, help="No progress."),
+)
+
+
+def settings(
+    detector: str,
+    params: tuple[str, ...],
+    threshold: str | None,
+    context: str | None,
+    by: str | None,
+    kinds: tuple[str, ...],
+    ignore: str | None,
+    random_state: int,
+) -> dict[str, Any]:
+    """The settings of :class:`awry.run.Model` that the options of :data:`judging` say."""
+    return {
+        "detector": detector,
+        "params": {k: _value(v) for k, v in pairs(params, "--param").items()} or None,
+        "threshold": None if threshold is None else _value(threshold),
+        "context": "auto" if context == "auto" else names(context),
+        "by": names(by),
+        "kinds": pairs(kinds, "--kind") or None,
+        "ignore": names(ignore),
+        "random_state": random_state,
+    }
+
+
+def names(text: str | None) -> list[str] | None:
+    """Names between commas."""
+    return None if text is None else [name.strip() for name in text.split(",") if name.strip()]
+
+
+def pairs(items: tuple[str, ...], option: str) -> dict[str, str]:
+    """``KEY=VALUE`` items as a dict."""
+    for item in items:
+        if "=" not in item:
+            raise click.BadParameter(f"{item!r} must be KEY=VALUE", param_hint=option)
+    return {key.strip(): value for key, _, value in (item.partition("=") for item in items)}
+
+
+def _value(text: str) -> Any:
+    """A Python literal if it is one, else the text."""
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text

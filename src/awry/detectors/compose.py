@@ -1,0 +1,382 @@
+"""Detectors made of detectors: fusion of calibrated scores, and voting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from joblib import Parallel, delayed
+from scipy.stats import rankdata
+from sklearn.base import clone
+
+from awry.core import registry
+from awry.core.card import Card
+from awry.core.detector import Detector
+from awry.core.inputs import FloatArray, IntArray
+from awry.core.params import (
+    Configurable,
+    any_of,
+    instance,
+    integer,
+    listing,
+    nothing,
+    option,
+    random_state,
+    real,
+)
+from awry.core.progress import track
+from awry.core.threshold import Fixed, Threshold
+
+#: Most points of a score's distribution that are kept; half of them in its upper twentieth.
+MAX_KNOTS = 2_000
+
+
+class Scale(Configurable):
+    """A rising, piecewise linear map that makes scores of different detectors comparable.
+
+    Parameters
+    ----------
+    kind : {"tail", "rank", "standard"}, default="tail"
+        ``"tail"``: the negative log of the share of training scores above (the ranks' exponential
+        tail), beyond the largest training score rising by one per mean excess over the 95 %
+        quantile. ``"rank"``: the share of training scores below, 0 to 1. ``"standard"``: mean 0 and
+        standard deviation 1, as PyOD's ``standardizer``.
+
+    Examples
+    --------
+    >>> Scale("rank").fit(np.array([3.0, 1.0, 2.0])).transform(np.array([1.0, 2.5, 9.0]))
+    array([0.25 , 0.625, 0.75 ])
+    """
+
+    constraints = {"kind": option("tail", "rank", "standard")}
+
+    def __init__(self, kind: str = "tail") -> None:
+        self.kind = kind
+
+    def fit(self, scores: FloatArray) -> Self:
+        """Learn the map from training scores (n,)."""
+        self.check_params()
+        ordered = np.sort(scores)
+        n = len(ordered)
+        self.slope_ = 0.0
+        if self.kind == "standard":
+            spread = float(scores.std()) or 1.0
+            self.knots_ = np.array([0.0, spread]) + scores.mean()
+            self.values_, self.slope_ = np.array([0.0, 1.0]), 1.0 / spread
+            return self
+        share = rankdata(ordered) / (n + 1)
+        if n > MAX_KNOTS:
+            body = np.linspace(0, 0.95 * n, MAX_KNOTS // 2, endpoint=False)
+            tail = np.linspace(0.95 * n, n - 1, MAX_KNOTS // 2)
+            keep = np.concatenate([body, tail]).astype(int)
+            ordered, share = ordered[keep], share[keep]
+        self.knots_, first = np.unique(ordered, return_index=True)
+        self.values_ = share[first]
+        if self.kind == "tail":
+            self.values_ = -np.log1p(-self.values_)
+            high = float(np.quantile(scores, 0.95))
+            excess = float((scores[scores >= high] - high).mean())
+            self.slope_ = 1.0 / excess if excess > 0 else 0.0
+        return self
+
+    def transform(self, scores: FloatArray) -> FloatArray:
+        """The comparable form of ``scores`` (n,)."""
+        if self.kind == "standard":
+            return (scores - self.knots_[0]) * self.slope_
+        beyond = np.maximum(scores - self.knots_[-1], 0.0)
+        return np.interp(scores, self.knots_, self.values_) + beyond * self.slope_
+
+
+class Committee(Detector):
+    """What detectors made of detectors share: making, fitting and asking the members."""
+
+    detectors: Sequence[str | Detector]
+    n_jobs: int | None
+    random_state: Any
+
+    def _members(self, detectors: Sequence[str | Detector]) -> list[Detector]:
+        """Fresh, unfitted members with seeds of their own."""
+        members = [clone(d) if isinstance(d, Detector) else registry.create(d) for d in detectors]
+        seeds = np.random.default_rng(self._seed()).integers(2**31, size=len(members))
+        for member, seed in zip(members, seeds, strict=True):
+            if member.get_params(deep=False).get("random_state", 0) is None:
+                member.set_params(random_state=int(seed))
+            if not member.card.inductive:
+                raise ValueError(
+                    f"{type(self).__name__}: detectors must score new rows, "
+                    f"{member.card.name} judges only what it is fitted on"
+                )
+        return members
+
+    def _fit_members(self, X: FloatArray, y: IntArray | None = None) -> FloatArray:
+        """Fit the members and return their training scores, shape (n, m)."""
+        members = track(f"{self.card.name}: fit", self._members(self.detectors))
+        self.members_: list[Detector] = self._each(lambda m: m.fit(X, y), members)
+        return np.column_stack([m.decision_scores_ for m in self.members_])
+
+    def _ask(self, X: FloatArray) -> FloatArray:
+        """Scores of the members, shape (n, m)."""
+        return np.column_stack(self._each(lambda m: m._score_chunks(X), self.members_))
+
+    def _each(self, work: Any, members: Any) -> list[Any]:
+        if self.n_jobs in (None, 1):
+            return [work(member) for member in members]
+        return Parallel(n_jobs=self.n_jobs, prefer="threads")(delayed(work)(m) for m in members)
+
+    def _shares(self, X: FloatArray) -> FloatArray:
+        """Each member's view of which features push a row up, adding to 1, shape (m, n, d)."""
+        shares = []
+        for member in self.members_:
+            pushed = np.clip(member.explain(X).values, 0, None)
+            total = pushed.sum(axis=1, keepdims=True)
+            even = np.full_like(pushed, 1 / X.shape[1])
+            shares.append(np.divide(pushed, total, out=even, where=total > 0))
+        return np.stack(shares)
+
+
+class Ensemble(Committee):
+    """Fuses the calibrated scores of several detectors.
+
+    Parameters
+    ----------
+    detectors : list of str or Detector
+        The members, by name or unfitted.
+    method : {"average", "maximum", "median", "aom", "moa"}, default="average"
+        ``"aom"`` takes the average over buckets of their maxima, ``"moa"`` the maximum over buckets
+        of their averages (Aggarwal & Sathe).
+    calibration : {"tail", "rank", "standard"}, default="tail"
+        How scores are made comparable, see :class:`Scale`.
+    weights : list of float or None, default=None
+        Of the members, for ``"average"``; equal if None.
+    n_buckets : int, default=2
+        For ``"aom"`` and ``"moa"``; members are dealt to buckets at random.
+    n_jobs : int or None, default=None
+        Threads.
+    random_state : int, Generator or None, default=None
+    contamination : float, str, Threshold or None, default=None
+
+    Attributes
+    ----------
+    members_ : list of Detector
+    scales_ : list of Scale
+
+    Notes
+    -----
+    Contributions: a fused score is a weighted sum of calibrated scores, and each member's part is
+    split between the features in proportion to what pushed that member's own score up.
+
+    References
+    ----------
+    Aggarwal & Sathe: "Theoretical Foundations and Algorithms for Outlier Ensembles", SIGKDD
+    Explorations 2015. Kriegel et al.: "Interpreting and Unifying Outlier Scores", SDM 2011.
+
+    Examples
+    --------
+    >>> X = np.vstack([np.random.default_rng(0).normal(size=(200, 3)), [[7.0, 7.0, 0.0]]])
+    >>> ensemble = Ensemble(["ecod", "hbos"], method="maximum").fit(X)
+    >>> int(ensemble.decision_scores_.argmax())
+    200
+    """
+
+    card = Card(
+        name="ensemble",
+        summary="Rows that several detectors together call odd.",
+        family="combination",
+        paper="Aggarwal & Sathe, Theoretical Foundations for Outlier Ensembles, SIGKDD Explor.",
+        year=2015,
+        fit_cost="sum of its members",
+        score_cost="sum of its members",
+        finds="what any member finds; steadier than each",
+        misses="what only one member of many sees, when averaged",
+        aliases=("combination",),
+        pyod="combination",
+        stochastic=True,
+    )
+    constraints = {
+        "detectors": listing(any_of(instance(str), instance(Detector))),
+        "method": option("average", "maximum", "median", "aom", "moa"),
+        "calibration": option("tail", "rank", "standard"),
+        "weights": any_of(nothing(), listing(real(0.0))),
+        "n_buckets": integer(1),
+        "n_jobs": any_of(nothing(), integer()),
+        "random_state": random_state(),
+    }
+
+    def __init__(
+        self,
+        detectors: Sequence[str | Detector] = ("isolation_forest", "ecod", "knn"),
+        *,
+        method: str = "average",
+        calibration: str = "tail",
+        weights: Sequence[float] | None = None,
+        n_buckets: int = 2,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        contamination: float | str | Threshold | None = None,
+    ) -> None:
+        self.detectors = detectors
+        self.method = method
+        self.calibration = calibration
+        self.weights = weights
+        self.n_buckets = n_buckets
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.contamination = contamination
+
+    def _fit(self, X: FloatArray, y: IntArray | None) -> FloatArray:
+        scores = self._fit_members(X)
+        m = scores.shape[1]
+        weights = np.ones(m) if self.weights is None else np.asarray(self.weights, dtype=float)
+        if len(weights) != m or weights.sum() <= 0:
+            raise ValueError(
+                f"Ensemble: weights must be {m} numbers >= 0, one per detector and not all 0, "
+                f"got {self.weights!r}"
+            )
+        self.weights_ = weights / weights.sum()
+        self.scales_ = [Scale(self.calibration).fit(column) for column in scores.T]
+        dealt = np.random.default_rng(self._seed()).permutation(m)
+        self.bucket_ = np.empty(m, dtype=np.int64)
+        self.bucket_[dealt] = np.arange(m) % min(self.n_buckets, m)
+        return self._fuse(self._calibrated(scores))
+
+    def _score(self, X: FloatArray) -> FloatArray:
+        return self._fuse(self._calibrated(self._ask(X)))
+
+    def _contributions(self, X: FloatArray) -> tuple[FloatArray, float]:
+        scores = self._calibrated(self._ask(X))
+        parts = self._voices(scores) * scores
+        return np.einsum("nm,mnd->nd", parts, self._shares(X)), 0.0
+
+    def _calibrated(self, scores: FloatArray) -> FloatArray:
+        columns = zip(self.scales_, scores.T, strict=True)
+        return np.column_stack([scale.transform(column) for scale, column in columns])
+
+    def _fuse(self, scores: FloatArray) -> FloatArray:
+        return (self._voices(scores) * scores).sum(axis=1)
+
+    def _voices(self, scores: FloatArray) -> FloatArray:
+        """The weight of each member in each row's fused score, adding to 1, shape (n, m)."""
+        n, m = scores.shape
+        if self.method == "average":
+            return np.broadcast_to(self.weights_, (n, m))
+        if self.method == "maximum":
+            return _one_hot(scores.argmax(axis=1), m)
+        if self.method == "median":
+            order = np.argsort(scores, axis=1, kind="stable")
+            low, high = order[:, (m - 1) // 2], order[:, m // 2]
+            return (_one_hot(low, m) + _one_hot(high, m)) / 2
+        buckets = [np.flatnonzero(self.bucket_ == b) for b in range(self.bucket_.max() + 1)]
+        voices = np.zeros((n, m))
+        if self.method == "aom":
+            for members in buckets:
+                best = members[scores[:, members].argmax(axis=1)]
+                voices += _one_hot(best, m) / len(buckets)
+            return voices
+        best = np.column_stack([scores[:, b].mean(axis=1) for b in buckets]).argmax(axis=1)
+        for i, members in enumerate(buckets):
+            voices[np.ix_(best == i, members)] = 1 / len(members)
+        return voices
+
+
+class Voting(Committee):
+    """Flags what enough of several detectors flag, each by its own threshold.
+
+    The score of a row is the share of the weighted votes for it; by default it is flagged when that
+    share reaches ``voting_threshold``.
+
+    Parameters
+    ----------
+    detectors : list of str or Detector
+        The members, by name or unfitted; their ``contamination`` sets when they vote.
+    weights : list of float or None, default=None
+        Of the votes; equal if None.
+    voting_threshold : float in (0, 1], default=0.5
+    n_jobs : int or None, default=None
+        Threads.
+    random_state : int, Generator or None, default=None
+    contamination : float, str, Threshold or None, default=None
+        None flags at ``voting_threshold``.
+
+    Attributes
+    ----------
+    members_ : list of Detector
+
+    References
+    ----------
+    Aggarwal: "Outlier Analysis", 2nd edition, Springer 2017, section 6.6.
+
+    Examples
+    --------
+    >>> X = np.vstack([np.random.default_rng(0).normal(size=(200, 3)), [[9.0, 9.0, 0.0]]])
+    >>> voting = Voting(["ecod", "hbos", "isolation_forest"], random_state=0).fit(X)
+    >>> int(voting.labels_[200]), voting.threshold_ < 0.5
+    (1, True)
+    """
+
+    card = Card(
+        name="voting",
+        summary="Rows that enough of several detectors flag.",
+        family="combination",
+        paper="Aggarwal, Outlier Analysis, Springer",
+        year=2017,
+        fit_cost="sum of its members",
+        score_cost="sum of its members",
+        finds="what most members agree on; few false alarms",
+        misses="what a minority sees; ranks rows coarsely",
+        stochastic=True,
+    )
+    constraints = {
+        "detectors": listing(any_of(instance(str), instance(Detector))),
+        "weights": any_of(nothing(), listing(real(0.0))),
+        "voting_threshold": real(0.0, 1.0, "(]"),
+        "n_jobs": any_of(nothing(), integer()),
+        "random_state": random_state(),
+    }
+
+    def __init__(
+        self,
+        detectors: Sequence[str | Detector] = ("isolation_forest", "ecod", "knn"),
+        *,
+        weights: Sequence[float] | None = None,
+        voting_threshold: float = 0.5,
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        contamination: float | str | Threshold | None = None,
+    ) -> None:
+        self.detectors = detectors
+        self.weights = weights
+        self.voting_threshold = voting_threshold
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.contamination = contamination
+
+    def _default_threshold(self) -> Threshold:
+        return Fixed(float(np.nextafter(self.voting_threshold, 0.0)))
+
+    def _fit(self, X: FloatArray, y: IntArray | None) -> FloatArray:
+        scores = self._fit_members(X)
+        weights = np.ones(scores.shape[1]) if self.weights is None else np.asarray(self.weights)
+        if len(weights) != scores.shape[1] or weights.sum() <= 0:
+            raise ValueError(
+                f"Voting: weights must be {scores.shape[1]} numbers >= 0, one per detector and not "
+                f"all 0, got {self.weights!r}"
+            )
+        self.weights_ = weights / weights.sum()
+        return self._share(scores)
+
+    def _score(self, X: FloatArray) -> FloatArray:
+        return self._share(self._ask(X))
+
+    def _share(self, scores: FloatArray) -> FloatArray:
+        votes = scores > np.array([m.threshold_ for m in self.members_])
+        # Rounded, so that three thirds make one and a half is reached by halves.
+        return np.round(votes @ self.weights_, 12)
+
+    def _contributions(self, X: FloatArray) -> tuple[FloatArray, float]:
+        votes = self._ask(X) > np.array([m.threshold_ for m in self.members_])
+        return np.einsum("nm,mnd->nd", votes * self.weights_, self._shares(X)), 0.0
+
+
+def _one_hot(picks: IntArray, m: int) -> FloatArray:
+    return np.eye(m)[picks]
