@@ -58,3 +58,18 @@ class Quantile(Threshold):
 def make_threshold(spec: Any) -> Threshold:
     """A fresh, unfitted threshold from None, a number, a short form or a Threshold."""
     return Quantile(0.01 if spec is None else float(spec))
+
+
+class Fixed(Threshold):
+    """A threshold given outright: flags scores above ``value``."""
+
+    constraints = {"value": real()}
+
+    def __init__(self, value: float = 0.0) -> None:
+        self.value = value
+
+    def fit(self, scores: FloatArray, y: IntArray | None = None) -> Self:
+        self.check_params()
+        self.threshold_, self.stated_rate_ = float(self.value), None
+        self.reason_ = "the value given"
+        return self
