@@ -24,13 +24,10 @@ MAY_IMPORT = {
     "checks": {"core", "io"},
     "report": {"core", "metrics", "data"},
     "result": {"core", "metrics", "data", "report"},
-    "run": {"core", "kernels", "metrics", "data", "detectors", "drift", "io", "result", "report"},
-    "bench": {"core", "metrics", "data", "detectors", "drift", "io", "run", "result", "report"},
-    "ops": {"core", "metrics", "data", "detectors", "drift", "io", "run", "result", "report"},
-    "cli": {
-        "core", "metrics", "data", "detectors", "drift", "io", "run", "result", "report", "ops",
-        "bench", "checks",
-    },
+    "model": {"core", "data", "result"},
+    "run": {"core", "metrics", "data", "io", "model", "result"},
+    "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
+    "cli": {"core", "data", "io", "model", "run", "result", "report", "bench"},
 }  # fmt: skip
 
 

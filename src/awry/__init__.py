@@ -21,10 +21,11 @@ _PUBLIC = {
     "read": "awry.data.readers",
     "load": "awry.io",
     "save": "awry.io",
-    "Model": "awry.run",
+    "Model": "awry.model",
     "Result": "awry.result",
     "compare": "awry.run",
     "detect": "awry.run",
+    "evaluate": "awry.run",
     "fit": "awry.run",
     "score": "awry.run",
 }
@@ -39,7 +40,8 @@ if TYPE_CHECKING:
     from awry.data.readers import read
     from awry.io import load, save
     from awry.result import Result
-    from awry.run import Model, compare, detect, fit, score
+    from awry.model import Model
+    from awry.run import compare, detect, evaluate, fit, score
 
 
 def __getattr__(name: str) -> Any:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from awry.model import Model
     from awry.report.charts import Chart
-    from awry.run import Model
 
 #: Names of the severities 0 to 3.
 SEVERITIES = ("", "warning", "critical", "emergency")
@@ -71,8 +71,7 @@ class Result:
     table : pyarrow.Table
         The rows, as read.
     rows : ndarray of shape (n,)
-        Number of each row in its source, from 1; differs from the position where bad rows were
-        set aside.
+        Number of each row among those read, from 1.
     problems : list
         Rows and cells set aside, with where and why.
     notes : list of str

@@ -6,362 +6,69 @@ The command line, and whatever serves or streams, parse their input and call the
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from awry import io
 from awry.core import progress, registry
-from awry.core.calibration import TailProbability
-from awry.core.detector import Detector
 from awry.core.errors import DataError
-from awry.core.events import Event, EventBuilder
-from awry.core.explain import Explanation
-from awry.core.inputs import FloatArray, IntArray, check_labels
-from awry.core.params import Configurable, any_of, instance, integer, listing, nothing, option
-from awry.core.threshold import Levels, Threshold, make_threshold
-from awry.data.context import Context, choose_context
-from awry.data.encode import TableEncoder
+from awry.core.inputs import UNLABELLED, IntArray
+from awry.data.problems import Problem
 from awry.data.readers import Source, open_source
-from awry.result import Reason, Result
+from awry.data.tables import as_table
+from awry.metrics.evaluation import Evaluation
+from awry.model import Model
+from awry.result import Result
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-#: Groups with fewer rows are judged by the shared detector.
-MIN_GROUP_ROWS = 200
-#: Rows drawn in the two-dimensional picture.
-MAX_PROJECTED = 3_000
-
-
-class Model(Configurable):
-    """Everything that turns rows of a table into scores, decisions and reasons.
-
-    Parameters
-    ----------
-    detector : str or Detector, default="auto"
-        A registered name or an unfitted detector.
-    params : dict, optional
-        Parameters of a detector given by name.
-    threshold : float, str, Threshold or None, default=None
-        How scores become decisions, see :func:`~awry.core.threshold.make_threshold`.
-    context : list of str, "auto" or None, default=None
-        Columns a row is judged against: what counts is how odd the others are, given these.
-    by : list of str or None, default=None
-        Key columns: each combination of their values has a detector of its own; groups with fewer
-        than 200 rows share one fitted on all rows.
-    kinds : dict, optional
-        What columns are, where the profile's guess is wrong: ``{"zip": "category"}``.
-    ignore : list of str, optional
-        Columns not to look at.
-    random_state : int, default=0
-
-    Attributes
-    ----------
-    encoder_ : TableEncoder
-    detector_ : Detector
-        Fitted on all rows.
-    groups_ : dict of str to Detector
-        Detectors of the groups, with ``by``.
-    threshold_ : float
-    rule_ : Threshold
-    """
-
-    constraints = {
-        "detector": any_of(instance(str), instance(Detector)),
-        "params": any_of(nothing(), instance(dict)),
-        "context": any_of(nothing(), option("auto"), listing(instance(str))),
-        "by": any_of(nothing(), listing(instance(str))),
-        "kinds": any_of(nothing(), instance(dict)),
-        "ignore": any_of(nothing(), listing(instance(str))),
-        "random_state": any_of(nothing(), integer(0)),
-    }
-
-    def __init__(
-        self,
-        detector: str | Detector = "auto",
-        params: dict[str, Any] | None = None,
-        threshold: float | str | Threshold | None = None,
-        context: list[str] | str | None = None,
-        by: list[str] | None = None,
-        kinds: dict[str, str] | None = None,
-        ignore: list[str] | None = None,
-        random_state: int | None = 0,
-    ) -> None:
-        self.detector = detector
-        self.params = params
-        self.threshold = threshold
-        self.context = context
-        self.by = by
-        self.kinds = kinds
-        self.ignore = ignore
-        self.random_state = random_state
-
-    # -- fitting ----------------------------------------------------------------------------------
-
-    def fit(self, table: pa.Table, y: Any = None) -> Self:
-        """Learn from ``table``; ``y`` (n,) holds 1, 0 or -1 for detectors and rules that use it."""
-        self.check_params()
-        by, named = self.by or [], self.context if isinstance(self.context, list) else []
-        _require(table, [*by, *named, *(self.ignore or [])])
-        labels = None if y is None else check_labels(y, table.num_rows, "fit")
-        progress.report("encode", 0, 1)
-        looked_at = [c for c in table.column_names if c not in {*by, *(self.ignore or [])}]
-        self.encoder_ = TableEncoder(kinds=self.kinds).fit(table.select(looked_at))
-        context = named
-        if self.context == "auto":
-            context = choose_context(table, {p.name: p.kind for p in self.encoder_.profiles_})
-        if context:
-            judged = [c for c in looked_at if c not in context]
-            self.encoder_ = TableEncoder(kinds=self.kinds).fit(table.select(judged))
-        self.id_columns_ = [*by, *self.encoder_.id_columns_]
-        self.time_column_ = self.encoder_.time_column_
-        self.context_ = None
-        X = self.encoder_.transform(table)
-        if context:
-            self.context_ = Context(context).fit(table, X)
-            X = self.context_.residuals(table, X)
-        progress.report("encode", 1, 1)
-        if X.shape[1] == 0:
-            raise DataError(
-                "no column can be judged: all are identifiers, constant or empty",
-                remedy="name what a column is with --kind column=number (or category, time)",
-            )
-        rule = make_threshold(self.threshold)
-        contamination = None if rule.needs_labels or by else self.threshold
-        self.detector_ = self._new_detector(contamination).fit(X, labels)
-        self.groups_: dict[str, Detector] = {}
-        self.tails_: dict[str, TailProbability] = {}
-        scores = self.detector_.decision_scores_
-        if by:
-            scores = self._fit_groups(X, table, labels)
-        self.train_scores_ = scores
-        self.rule_ = rule.fit(scores, labels)
-        self.threshold_ = float(self.rule_.threshold_)
-        levels = self.rule_ if isinstance(self.rule_, Levels) else Levels().fit(scores)
-        # Severer levels are never below the threshold, whichever rule set that.
-        self.cuts_ = np.maximum.accumulate([self.threshold_, *levels.cuts_[1:]])
-        return self
-
-    def _new_detector(self, contamination: Any) -> Detector:
-        if isinstance(self.detector, Detector):
-            from sklearn.base import clone
-
-            made: Detector = clone(self.detector)
-        else:
-            made = registry.create(self.detector, **(self.params or {}))
-        known = made.get_params(deep=False)
-        if "random_state" in known and known["random_state"] is None:
-            made.set_params(random_state=self.random_state)
-        return made.set_params(contamination=contamination)
-
-    def _fit_groups(self, X: FloatArray, table: pa.Table, y: IntArray | None) -> FloatArray:
-        """One detector per group; scores of different detectors are compared by their tails."""
-        if not self.detector_.card.inductive:
-            raise DataError(
-                f"{self.detector_.card.name} judges only what it is fitted on",
-                remedy="choose an inductive detector for --by",
-            )
-        self.tails_[""] = TailProbability().fit(self.detector_.decision_scores_)
-        scores = self._surprise("", self.detector_.decision_scores_)
-        for key, rows in progress.track("groups", self._split(table)):
-            if len(rows) >= MIN_GROUP_ROWS:
-                labels = None if y is None else y[rows]
-                one = self._new_detector(None).fit(X[rows], labels)
-                self.groups_[key] = one
-                self.tails_[key] = TailProbability().fit(one.decision_scores_)
-                scores[rows] = self._surprise(key, one.decision_scores_)
-        return scores
-
-    def _surprise(self, key: str, scores: FloatArray) -> FloatArray:
-        return -np.log10(self.tails_[key].transform(scores))
-
-    def _split(self, table: pa.Table) -> list[tuple[str, IntArray]]:
-        """Rows of each group, by the group's key."""
-        keys = _keys(table, self.by or [])
-        order = np.argsort(keys, kind="stable")
-        names, starts = np.unique(keys[order], return_index=True)
-        return list(zip(map(str, names), np.split(order, starts[1:]), strict=True))
-
-    # -- scoring ----------------------------------------------------------------------------------
-
-    def score(self, table: pa.Table) -> FloatArray:
-        """Scores of the rows of ``table``, shape (n,)."""
-        X = self._encode(table)
-        if not self.by:
-            return self.detector_.decision_function(X)
-        scores = np.empty(len(X))
-        for key, rows in self._split(table):
-            name = key if key in self.groups_ else ""
-            scores[rows] = self._surprise(name, self._detector_of(name).decision_function(X[rows]))
-        return scores
-
-    def severity(self, scores: FloatArray) -> IntArray:
-        """0 not flagged, 1 warning, 2 critical, 3 emergency, shape (n,)."""
-        flagged = scores > self.threshold_
-        severity: IntArray = np.where(flagged, np.searchsorted(self.cuts_, scores, "left"), 0)
-        return np.maximum(severity, flagged).astype(np.int64)
-
-    def judge(
-        self, table: pa.Table, *, source: str = "table", rows: IntArray | None = None
-    ) -> Result:
-        """The result for the rows of ``table``."""
-        _require(table, self.encoder_.source_names_)
-        return self._result(self.score(table), table, source, rows)
-
-    def judge_training(
-        self, table: pa.Table, *, source: str = "table", rows: IntArray | None = None
-    ) -> Result:
-        """The result for the very rows the model was fitted on."""
-        return self._result(self.train_scores_, table, source, rows)
-
-    def _result(
-        self, scores: FloatArray, table: pa.Table, source: str, rows: IntArray | None
-    ) -> Result:
-        severity = self.severity(scores)
-        times = self.encoder_.seconds(table) if self.time_column_ else None
-        keys = _keys(table, self.by) if self.by else None
-        return Result(
-            scores=scores,
-            severity=severity,
-            model=self,
-            table=table,
-            rows=np.arange(1, len(scores) + 1) if rows is None else rows,
-            times=times,
-            events=find_events(scores, severity, times, keys),
-            source=source,
-        )
-
-    def _encode(self, table: pa.Table) -> FloatArray:
-        X = self.encoder_.transform(table)
-        return X if self.context_ is None else self.context_.residuals(table, X)
-
-    def _detector_of(self, key: str) -> Detector:
-        return self.groups_.get(key, self.detector_)
-
-    # -- saying why -------------------------------------------------------------------------------
-
-    def explain(self, table: pa.Table) -> Explanation:
-        """Contributions of the source columns to the scores of the rows of ``table``."""
-        X = self._encode(table)
-        if not self.by:
-            return self._explain_with(self.detector_, X)
-        parts = [
-            (rows, self._explain_with(self._detector_of(key), X[rows]))
-            for key, rows in self._split(table)
-        ]
-        order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
-        return Explanation(
-            np.vstack([e.values for _, e in parts])[order],
-            np.concatenate([e.base for _, e in parts])[order],
-            np.concatenate([e.total for _, e in parts])[order],
-            parts[0][1].names,
-            "score within its group",
-        )
-
-    def _explain_with(self, detector: Detector, X: FloatArray) -> Explanation:
-        return detector.explain(X).grouped(self.encoder_.feature_sources_)
-
-    def reasons(self, table: pa.Table, k: int = 3) -> list[list[Reason]]:
-        """For each row of ``table`` the ``k`` columns that pushed its score up most."""
-        if not self.detector_.card.inductive:
-            return [[] for _ in range(table.num_rows)]
-        why = self.explain(table)
-        pushed = np.clip(why.values, 0, None).sum(axis=1)
-        found = []
-        for i, tops in enumerate(why.top(k)):
-            row = []
-            for column, amount in tops:
-                value = self.encoder_.show(column, table[column][i].as_py())
-                typical = self.encoder_.typical_text(column)
-                if self.context_ is not None:
-                    typical += f"; judged given {self.context_.words(table, i)}"
-                row.append(Reason(column, value, typical, amount / pushed[i]))
-            found.append(row)
-        return found
-
-    # -- describing -------------------------------------------------------------------------------
-
-    def describe(self) -> dict[str, Any]:
-        """The detector's card and settings, and why it was chosen, as plain data."""
-        detector = self.detector_
-        words: dict[str, Any] = {
-            "name": detector.card.name,
-            "class": type(detector).__name__,
-            "summary": detector.card.summary,
-            "paper": f"{detector.card.paper} ({detector.card.year})",
-            "parameters": {k: str(v) for k, v in detector.get_params(deep=False).items()},
-            "choice": getattr(detector, "choice_", None),
-        }
-        if self.by:
-            words["groups"] = f"{len(self.groups_)} detectors by {', '.join(self.by)}"
-        if self.context_ is not None:
-            words["context"] = ", ".join(self.context_.columns)
-        return words
-
-    def column_words(self) -> list[dict[str, str]]:
-        """What each column was taken for, in words."""
-        return [
-            {"column": p.name, "kind": p.kind, "description": p.describe()}
-            for p in self.encoder_.profiles_
-        ]
-
-    def levels(self) -> list[tuple[str, float]]:
-        """Names and thresholds of the severities, ascending; levels that coincide are one."""
-        names = ("warning", "critical", "emergency")
-        kept = {float(cut): name for name, cut in zip(names, self.cuts_, strict=False)}
-        return [(name, cut) for cut, name in sorted(kept.items())]
-
-    def project(
-        self, table: pa.Table, severity: IntArray
-    ) -> tuple[FloatArray, IntArray, tuple[float, float]]:
-        """Principal components of at most 3,000 rows, flagged ones first among those kept.
-
-        Returns
-        -------
-        points : ndarray of shape (m, 2)
-        picks : ndarray of shape (m,)
-            Positions of those rows.
-        explained : two floats
-            Share of the variance along each component.
-        """
-        rng = np.random.default_rng(0)
-        order = rng.permutation(len(severity))
-        order = order[np.argsort(-severity[order], kind="stable")][:MAX_PROJECTED]
-        picks = np.sort(order)
-        X = self._encode(table.take(picks))
-        # Columns count alike, and a far row must not flatten the rest of the picture.
-        scale = X.std(axis=0)
-        X = np.clip((X - X.mean(axis=0)) / np.where(scale > 0, scale, 1.0), -8, 8)
-        X -= X.mean(axis=0)
-        _, sizes, axes = np.linalg.svd(X, full_matrices=False)
-        points = np.zeros((len(X), 2))
-        points[:, : min(2, X.shape[1])] = X @ axes[:2].T
-        share = sizes**2 / max((sizes**2).sum(), 1e-300)
-        first, second = [*share[:2].tolist(), 0.0][:2]
-        return points, picks, (first, second)
+#: Words for the labels 1 and 0, where a label column holds neither numbers nor booleans.
+_YES = {
+    "1",
+    "1.0",
+    "true",
+    "yes",
+    "y",
+    "anomaly",
+    "anomalous",
+    "outlier",
+    "abnormal",
+    "fraud",
+    "attack",
+}
+_NO = {"0", "0.0", "false", "no", "n", "normal", "inlier", "ok", "benign"}
 
 
 def detect(
-    data: Any, *, label: str | None = None, query: str | None = None, **settings: Any
+    data: Any,
+    *,
+    label: str | None = None,
+    query: str | None = None,
+    format: str | None = None,
+    **settings: Any,
 ) -> Result:
     """Find the anomalies in a table, in one line.
 
     Parameters
     ----------
-    data : path, URL, DataFrame, Arrow table, array or list of dicts
+    data : path, URL, list of paths, DataFrame, Arrow table, array or list of dicts
         The rows. Paths may be CSV, Parquet, Arrow, JSON or JSONL, ``sqlite:///`` and
-        ``postgresql://`` URLs with ``query``, or ``"-"`` for standard input.
+        ``postgresql://`` URLs with ``query``, or ``"-"`` for standard input. Several paths are read
+        as one table.
     label : str, optional
         A column of labels: kept out of what is judged, used by rules and detectors that learn from
         labels.
     query : str, optional
         The SQL query of a database URL.
+    format : str, optional
+        What a file is, where its content does not tell.
     **settings
-        Parameters of :class:`Model`: ``detector``, ``params``, ``threshold``, ``context``, ``by``,
-        ``kinds``, ``ignore``, ``random_state``.
+        Parameters of :class:`~awry.model.Model`: ``detector``, ``params``, ``threshold``,
+        ``context``, ``by``, ``kinds``, ``ignore``, ``random_state``.
 
     Returns
     -------
@@ -383,48 +90,243 @@ def detect(
     >>> result.explain([100])[0][0].column
     'amount'
     """
-    table = Table.of(data, query=query)
-    y, rest = table.split_label(label)
-    model = _model(settings).fit(rest, y)
-    result = model.judge_training(rest, source=table.name, rows=table.rows)
-    result.problems, result.index = table.problems, table.index
+    name, table, problems = _whole(data, query, format)
+    y, judged = _without_label(table, label, name)
+    model = _model(settings).fit(judged, y)
+    result = model.judge_training(judged, source=name)
+    result.problems = problems
+    result.index = getattr(data, "index", None) if hasattr(data, "iloc") else None
     return result
 
 
-def fit(data: Any, *, label: str | None = None, query: str | None = None, **settings: Any) -> Model:
+def fit(
+    data: Any,
+    *,
+    label: str | None = None,
+    query: str | None = None,
+    format: str | None = None,
+    **settings: Any,
+) -> Model:
     """Learn what is normal from ``data``; the arguments are those of :func:`detect`."""
-    table = Table.of(data, query=query)
-    y, rest = table.split_label(label)
-    return _model(settings).fit(rest, y)
+    name, table, _ = _whole(data, query, format)
+    y, judged = _without_label(table, label, name)
+    return _model(settings).fit(judged, y)
 
 
 def score(
-    data: Any, model: Model | str | Path, *, query: str | None = None, batch_rows: int = 65_536
+    data: Any,
+    model: Model | str | os.PathLike[str],
+    *,
+    query: str | None = None,
+    format: str | None = None,
+    batch_rows: int = 65_536,
 ) -> Iterator[Result]:
     """Score ``data`` with a fitted model, batch by batch in flat memory.
 
     Parameters
     ----------
-    data : as in :func:`detect`
+    data, query, format
+        As for :func:`detect`.
     model : Model or path
     batch_rows : int, default=65536
 
     Yields
     ------
     Result
-        Of each batch, in order.
+        Of each batch, in order; ``problems`` holds what was set aside since the batch before.
     """
-    from awry import io
+    judge = model if isinstance(model, Model) else _load_model(model)
+    first, told = 1, 0
+    for source in _sources(data, query, format, batch_rows):
+        batches = source.batches() if isinstance(source, Source) else source.to_batches(batch_rows)
+        problems = source.problems if isinstance(source, Source) else []
+        name = source.name if isinstance(source, Source) else "table"
+        for batch in batches:
+            table = pa.Table.from_batches([batch])
+            result = judge.judge(table, source=name, rows=np.arange(first, first + len(table)))
+            result.problems, told = list(problems[told:]), len(problems)
+            first += len(table)
+            fraction = getattr(source, "fraction", None)
+            if fraction is not None:
+                progress.report(f"score {name}", int(1000 * fraction), 1000)
+            yield result
+        told = 0
 
-    judge = model if isinstance(model, Model) else io.load(model)
-    if not isinstance(judge, Model):
+
+def judge(
+    data: Any,
+    model: Model | str | os.PathLike[str],
+    *,
+    query: str | None = None,
+    format: str | None = None,
+) -> Result:
+    """One result for all of ``data``, scored with a model; the arguments are those of :func:`score`."""
+    judge_ = model if isinstance(model, Model) else _load_model(model)
+    name, table, problems = _whole(data, query, format)
+    result = judge_.judge(table, source=name)
+    result.problems = problems
+    return result
+
+
+def evaluate(
+    data: Any,
+    *,
+    label: str,
+    query: str | None = None,
+    format: str | None = None,
+    **settings: Any,
+) -> Evaluation:
+    """Measure a detector on labelled data; labels are used to measure only, unless asked for.
+
+    Parameters
+    ----------
+    label : str
+        The column that says which rows are anomalies.
+    data, query, format, **settings
+        As for :func:`detect`.
+
+    Examples
+    --------
+    >>> import awry
+    >>> from awry.data import samples
+    >>> found = awry.evaluate(samples.path("wdbc"), label="malignant", detector="ecod")
+    >>> found.metrics["auroc"] > 0.9
+    True
+    """
+    name, table, _ = _whole(data, query, format)
+    y, judged = _without_label(table, label, name)
+    assert y is not None
+    return _evaluate(judged, y, settings)
+
+
+def compare(
+    data: Any,
+    detectors: Sequence[str],
+    *,
+    label: str,
+    query: str | None = None,
+    format: str | None = None,
+    **settings: Any,
+) -> list[Evaluation]:
+    """Measure several detectors on the same labelled data, best AUPRC first.
+
+    Parameters
+    ----------
+    detectors : sequence of str
+        Names of detectors.
+    data, label, query, format, **settings
+        As for :func:`evaluate`.
+    """
+    name, table, _ = _whole(data, query, format)
+    y, judged = _without_label(table, label, name)
+    assert y is not None
+    found = []
+    for detector in progress.track("compare", list(detectors)):
+        found.append(_evaluate(judged, y, settings | {"detector": detector}))
+    return sorted(found, key=lambda one: -one.metrics["auprc"])
+
+
+def comparable() -> list[str]:
+    """Names of the table detectors that need no labels."""
+    return [c.name for c in registry.cards("table") if c.supervision != "required"]
+
+
+def labels_of(data: Any, label: str) -> IntArray:
+    """The labels in the column ``label`` of ``data``: 1, 0 or -1 where none is given."""
+    name, table, _ = _whole(data, None, None)
+    y, _ = _without_label(table, label, name)
+    assert y is not None
+    return y
+
+
+def _evaluate(table: pa.Table, y: IntArray, settings: dict[str, Any]) -> Evaluation:
+    start = time.process_time()
+    model = _model(settings).fit(table, y)
+    cpu = time.process_time() - start
+    return Evaluation.of(
+        model.detector_.card.name, y, model.train_scores_, model.threshold_, cpu_seconds=cpu
+    )
+
+
+def _load_model(path: str | os.PathLike[str]) -> Model:
+    model = io.load(path)
+    if not isinstance(model, Model):
         raise DataError(
-            f"the file holds a {type(judge).__name__}, not a Model", remedy="make one with awry fit"
+            f"holds a {type(model).__name__}, not a Model",
+            source=str(path),
+            remedy="make one with awry fit, or load it with awry.load",
         )
-    for table in Table.batches(data, query=query, batch_rows=batch_rows):
-        result = judge.judge(table.data, source=table.name, rows=table.rows)
-        result.problems, result.index = table.problems, table.index
-        yield result
+    return model
+
+
+def _sources(
+    data: Any, query: str | None, format_: str | None, batch_rows: int
+) -> Iterator[Source | pa.Table]:
+    paths = [data] if isinstance(data, (str, os.PathLike)) else data
+    named = isinstance(paths, (list, tuple)) and all(
+        isinstance(p, (str, os.PathLike)) for p in paths
+    )
+    if not named or not paths:
+        yield as_table(data)
+        return
+    for path in paths:
+        yield open_source(path, query=query, format=format_, batch_rows=batch_rows)
+
+
+def _whole(
+    data: Any, query: str | None, format_: str | None
+) -> tuple[str, pa.Table, list[Problem]]:
+    """All rows of ``data``, what to call it, and what was set aside."""
+    tables, names, problems = [], [], []
+    for source in _sources(data, query, format_, 65_536):
+        if isinstance(source, pa.Table):
+            return "table", source, []
+        progress.report(f"read {source.name}", 0)
+        tables.append(source.read())
+        names.append(Path(source.name).name if "://" not in source.name else source.name)
+        problems += source.problems
+    for name, table in zip(names[1:], tables[1:], strict=True):
+        if table.column_names != tables[0].column_names:
+            odd = set(table.column_names) ^ set(tables[0].column_names)
+            raise DataError(
+                f"its columns differ from those of {names[0]}: {', '.join(sorted(odd)) or 'order'}",
+                source=name,
+                remedy="give files with the same columns, or run them one by one",
+            )
+    try:
+        table = pa.concat_tables(tables, promote_options="permissive")
+    except (pa.ArrowTypeError, pa.ArrowInvalid) as error:
+        raise DataError(f"the files' columns differ in type ({error})", source=names[0]) from error
+    if table.num_rows == 0:
+        raise DataError("holds no rows", source=names[0], remedy="give at least a few")
+    return " + ".join(names), table.combine_chunks(), problems
+
+
+def _without_label(
+    table: pa.Table, label: str | None, source: str
+) -> tuple[IntArray | None, pa.Table]:
+    """Labels as integers, and the table without their column."""
+    if label is None:
+        return None, table
+    if label not in table.column_names:
+        raise DataError(
+            "there is no such column", source=source, column=label,
+            remedy=f"choose one of {', '.join(table.column_names)}",
+        )  # fmt: skip
+    column = table[label]
+    words = [w.strip().lower() for w in pc.unique(column.cast(pa.string()).drop_null()).to_pylist()]
+    if not {*words} <= _YES | _NO | {"-1", "-1.0"}:
+        shown = ", ".join(words[:4])
+        raise DataError(
+            f"holds {shown}, which are not labels", source=source, column=label,
+            remedy="use 1 for anomalies, 0 for normal rows and nothing for rows not judged",
+        )  # fmt: skip
+    text = column.cast(pa.string())
+    lowered = pc.utf8_lower(pc.utf8_trim_whitespace(text))
+    y = np.full(len(table), UNLABELLED)
+    for value, known in ((1, _YES), (0, _NO)):
+        y[pc.is_in(lowered, pa.array(sorted(known))).to_numpy(zero_copy_only=False)] = value
+    return y, table.drop_columns([label])
 
 
 def _model(settings: dict[str, Any]) -> Model:
@@ -432,7 +334,9 @@ def _model(settings: dict[str, Any]) -> Model:
     for name in settings:
         if name not in known:
             raise TypeError(f"awry has no setting {name!r}; it has: {', '.join(known)}")
-    for name in ("by", "context", "ignore"):
-        if isinstance(settings.get(name), str) and settings[name] != "auto":
-            settings = settings | {name: [settings[name]]}
-    return Model(**settings)
+    lists = ("by", "context", "ignore")
+    given = {
+        k: [v] if k in lists and isinstance(v, str) and v != "auto" else v
+        for k, v in settings.items()
+    }
+    return Model(**given)

@@ -27,11 +27,12 @@ def demo(folder: str) -> None:
             writer.write(result)
         report = result.report(target / "report.html")
     show(result, 10)
-    truth, _ = run.labels_of(source, label)
-    found = int(truth[result.top(int(truth.sum()))].sum())
+    truth = run.labels_of(source, label)
+    odd = int(truth.sum())
+    found = int(truth[result.top(odd)].sum())
     click.echo(
-        f"The diagnoses, which the detector did not see: {found} of the {int(truth.sum())} malignant "
-        f"masses are among the {int(truth.sum())} highest scores."
+        f"The diagnoses, which the detector did not see: {found} of the {odd} malignant "
+        f"masses are among the {odd} highest scores."
     )
     click.echo(f"every row: {target / 'anomalies.csv'}")
     click.echo(f"report:    {report.resolve().as_uri()}")

@@ -38,6 +38,7 @@ def evaluate(
     awry evaluate cards.csv --label is_fraud -d isolation_forest
     """
     from awry import run
+    from awry.report.curves import write_curves
 
     if label is None:
         raise click.UsageError(
@@ -48,7 +49,7 @@ def evaluate(
             files, label=label, query=query, format=format_, **options.settings(**judging)
         )
         if report:
-            found.report(report)
+            write_curves([found], report)
     if json_:
         click.echo(as_json(found.to_dict()))
         return

@@ -149,7 +149,7 @@ def explain(
     from awry import run
 
     with progress(quiet=quiet or json_):
-        result = run.judge_file(files, model, query=query, format=format_)
+        result = run.judge(files, model, query=query, format=format_)
         picks = [_position(result, row) for row in rows] or result.top(top).tolist()
         why = result.model.explain(result.table.take(picks))
         reasons = result.explain(picks, k=len(why.names))

@@ -33,14 +33,14 @@ judging = _stack(
     click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE",
                  help="A parameter of the detector; may be repeated."),
     click.option("-t", "--threshold",
-                 help="0.01 (share flagged), mad:3.5, sigma:3, pot:0.001, fpr:0.01, f1, cost:1,50."),
+                 help="0.01 (share flagged), mad:3.5, sigma:3, pot:0.001, f1, cost:1,50."),
     click.option("--context", metavar="COLUMNS",
                  help="Judge rows given these columns, such as hour,merchant; or auto."),
     click.option("--by", metavar="COLUMNS", help="One detector per value of these columns."),
     click.option("--kind", "kinds", multiple=True, metavar="COLUMN=KIND",
                  help="What a column is: number, category, boolean, time, text, identifier."),
     click.option("--ignore", metavar="COLUMNS", help="Columns not to look at."),
-    click.option("--label", metavar="COLUMN", help="A column of labels: not judged, used by -t f1."),
+    click.option("--label", metavar="COLUMN", help="Column of labels: not judged, used by -t f1."),
     click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True),
 )  # fmt: skip
 

@@ -1,1 +1,1 @@
-"""The idea of a detector, and what every detector shares: cards, input checks, thresholds, state."""
+"""The idea of a detector and what all detectors share: cards, checks, thresholds, state."""

@@ -57,8 +57,9 @@ class EventBuilder:
     >>> builder = EventBuilder(gap=1.0)
     >>> flags, scores = np.array([0, 1, 1, 0, 0, 1]), np.array([0, 5.0, 9.0, 0, 0, 7.0])
     >>> severity, position = flags, np.arange(6.0)
-    >>> cut = [list(builder.push(severity[i:j], scores[i:j], position[i:j])) for i, j in [(0, 2), (2, 6)]]
-    >>> [(e.first, e.last, e.peak) for e in [*sum(cut, []), *builder.flush()]]
+    >>> events = list(builder.push(severity[:2], scores[:2], position[:2]))
+    >>> events += builder.push(severity[2:], scores[2:], position[2:])
+    >>> [(e.first, e.last, e.peak) for e in [*events, *builder.flush()]]
     [(1, 2, 2), (5, 5, 5)]
     """
 
@@ -107,3 +108,44 @@ class EventBuilder:
         """Yield the events still open."""
         while self.open:
             yield self.open.pop(next(iter(self.open)))
+
+
+def find_events(
+    severity: IntArray,
+    scores: FloatArray,
+    times: FloatArray | None = None,
+    keys: np.ndarray | None = None,
+) -> list[Event]:
+    """The events among items, in order of their first item.
+
+    Without ``times`` every flagged item is an event of its own. With them, items of one key flagged
+    within three times the median step from one item to the next are one event.
+
+    Parameters
+    ----------
+    severity : ndarray of shape (n,)
+        0 where an item is not flagged, else 1 to 3.
+    scores : ndarray of shape (n,)
+    times : ndarray of shape (n,), optional
+        Seconds; not finite where unknown. Need not ascend.
+    keys : ndarray of shape (n,), optional
+        The series each item belongs to.
+    """
+    if times is None:
+        builder, position = EventBuilder(gap=-1.0), np.arange(len(scores), dtype=np.float64)
+        return [*builder.push(severity, scores, position), *builder.flush()]
+    found = []
+    groups = np.zeros(len(scores), dtype=int) if keys is None else keys
+    for key in np.unique(groups[severity > 0]):
+        rows = np.flatnonzero((groups == key) & np.isfinite(times))
+        rows = rows[np.argsort(times[rows], kind="stable")]
+        steps = np.diff(times[rows])
+        builder = EventBuilder(gap=3.0 * float(np.median(steps)) if len(steps) else 0.0)
+        name = None if keys is None else str(key)
+        events = [*builder.push(severity[rows], scores[rows], times[rows], name), *builder.flush()]
+        for event in events:
+            event.first, event.last, event.peak = (
+                int(rows[i]) for i in (event.first, event.last, event.peak)
+            )
+        found += events
+    return sorted(found, key=lambda e: e.first)

@@ -1,0 +1,352 @@
+"""Everything that turns the rows of a table into scores, decisions and reasons, as one object."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from awry.core import progress, registry
+from awry.core.calibration import TailProbability
+from awry.core.detector import Detector
+from awry.core.errors import DataError
+from awry.core.events import find_events
+from awry.core.explain import Explanation
+from awry.core.inputs import FloatArray, IntArray, check_labels
+from awry.core.params import Configurable, any_of, instance, integer, listing, nothing, option
+from awry.core.threshold import Levels, Threshold, make_threshold
+from awry.data.context import Context, choose_context
+from awry.data.encode import TableEncoder
+from awry.result import Reason, Result
+
+#: Groups with fewer rows are judged by the shared detector.
+MIN_GROUP_ROWS = 200
+#: Rows drawn in the two-dimensional picture.
+MAX_PROJECTED = 3_000
+
+
+class Model(Configurable):
+    """Everything that turns rows of a table into scores, decisions and reasons.
+
+    Parameters
+    ----------
+    detector : str or Detector, default="auto"
+        A registered name or an unfitted detector.
+    params : dict, optional
+        Parameters of a detector given by name.
+    threshold : float, str, Threshold or None, default=None
+        How scores become decisions, see :func:`~awry.core.threshold.make_threshold`.
+    context : list of str, "auto" or None, default=None
+        Columns a row is judged against: what counts is how odd the others are, given these.
+    by : list of str or None, default=None
+        Key columns: each combination of their values has a detector of its own; groups with fewer
+        than 200 rows share one fitted on all rows.
+    kinds : dict, optional
+        What columns are, where the profile's guess is wrong: ``{"zip": "category"}``.
+    ignore : list of str, optional
+        Columns not to look at.
+    random_state : int, default=0
+
+    Attributes
+    ----------
+    encoder_ : TableEncoder
+    detector_ : Detector
+        Fitted on all rows.
+    groups_ : dict of str to Detector
+        Detectors of the groups, with ``by``.
+    threshold_ : float
+    rule_ : Threshold
+    """
+
+    constraints = {
+        "detector": any_of(instance(str), instance(Detector)),
+        "params": any_of(nothing(), instance(dict)),
+        "context": any_of(nothing(), option("auto"), listing(instance(str))),
+        "by": any_of(nothing(), listing(instance(str))),
+        "kinds": any_of(nothing(), instance(dict)),
+        "ignore": any_of(nothing(), listing(instance(str))),
+        "random_state": any_of(nothing(), integer(0)),
+    }
+
+    def __init__(
+        self,
+        detector: str | Detector = "auto",
+        params: dict[str, Any] | None = None,
+        threshold: float | str | Threshold | None = None,
+        context: list[str] | str | None = None,
+        by: list[str] | None = None,
+        kinds: dict[str, str] | None = None,
+        ignore: list[str] | None = None,
+        random_state: int | None = 0,
+    ) -> None:
+        self.detector = detector
+        self.params = params
+        self.threshold = threshold
+        self.context = context
+        self.by = by
+        self.kinds = kinds
+        self.ignore = ignore
+        self.random_state = random_state
+
+    # -- fitting ----------------------------------------------------------------------------------
+
+    def fit(self, table: pa.Table, y: Any = None) -> Self:
+        """Learn from ``table``; ``y`` (n,) holds 1, 0 or -1 for detectors and rules that use it."""
+        self.check_params()
+        by, named = self.by or [], self.context if isinstance(self.context, list) else []
+        _require(table, [*by, *named, *(self.ignore or [])])
+        labels = None if y is None else check_labels(y, table.num_rows, "fit")
+        progress.report("encode", 0, 1)
+        looked_at = [c for c in table.column_names if c not in {*by, *(self.ignore or [])}]
+        self.encoder_ = TableEncoder(kinds=self.kinds).fit(table.select(looked_at))
+        context = named
+        if self.context == "auto":
+            context = choose_context(table, {p.name: p.kind for p in self.encoder_.profiles_})
+        if context:
+            judged = [c for c in looked_at if c not in context]
+            self.encoder_ = TableEncoder(kinds=self.kinds).fit(table.select(judged))
+        self.id_columns_ = [*by, *self.encoder_.id_columns_]
+        self.time_column_ = self.encoder_.time_column_
+        self.context_ = None
+        X = self.encoder_.transform(table)
+        if context:
+            self.context_ = Context(context).fit(table, X)
+            X = self.context_.residuals(table, X)
+        progress.report("encode", 1, 1)
+        if X.shape[1] == 0:
+            raise DataError(
+                "no column can be judged: all are identifiers, constant or empty",
+                remedy="name what a column is with --kind column=number (or category, time)",
+            )
+        rule = make_threshold(self.threshold)
+        contamination = None if rule.needs_labels or by else self.threshold
+        self.detector_ = self._new_detector(contamination).fit(X, labels)
+        self.groups_: dict[str, Detector] = {}
+        self.tails_: dict[str, TailProbability] = {}
+        scores = self.detector_.decision_scores_
+        if by:
+            scores = self._fit_groups(X, table, labels)
+        self.train_scores_ = scores
+        self.rule_ = rule.fit(scores, labels)
+        self.threshold_ = float(self.rule_.threshold_)
+        levels = self.rule_ if isinstance(self.rule_, Levels) else Levels().fit(scores)
+        # Severer levels are never below the threshold, whichever rule set that.
+        self.cuts_ = np.maximum.accumulate([self.threshold_, *levels.cuts_[1:]])
+        return self
+
+    def _new_detector(self, contamination: Any) -> Detector:
+        if isinstance(self.detector, Detector):
+            from sklearn.base import clone
+
+            made: Detector = clone(self.detector)
+        else:
+            made = registry.create(self.detector, **(self.params or {}))
+        known = made.get_params(deep=False)
+        if "random_state" in known and known["random_state"] is None:
+            made.set_params(random_state=self.random_state)
+        return made.set_params(contamination=contamination)
+
+    def _fit_groups(self, X: FloatArray, table: pa.Table, y: IntArray | None) -> FloatArray:
+        """One detector per group; scores of different detectors are compared by their tails."""
+        if not self.detector_.card.inductive:
+            raise DataError(
+                f"{self.detector_.card.name} judges only what it is fitted on",
+                remedy="choose an inductive detector for --by",
+            )
+        self.tails_[""] = TailProbability().fit(self.detector_.decision_scores_)
+        scores = self._surprise("", self.detector_.decision_scores_)
+        for key, rows in progress.track("groups", self._split(table)):
+            if len(rows) >= MIN_GROUP_ROWS:
+                labels = None if y is None else y[rows]
+                one = self._new_detector(None).fit(X[rows], labels)
+                self.groups_[key] = one
+                self.tails_[key] = TailProbability().fit(one.decision_scores_)
+                scores[rows] = self._surprise(key, one.decision_scores_)
+        return scores
+
+    def _surprise(self, key: str, scores: FloatArray) -> FloatArray:
+        return -np.log10(self.tails_[key].transform(scores))
+
+    def _split(self, table: pa.Table) -> list[tuple[str, IntArray]]:
+        """Rows of each group, by the group's key."""
+        keys = _keys(table, self.by or [])
+        order = np.argsort(keys, kind="stable")
+        names, starts = np.unique(keys[order], return_index=True)
+        return list(zip(map(str, names), np.split(order, starts[1:]), strict=True))
+
+    # -- scoring ----------------------------------------------------------------------------------
+
+    def score(self, table: pa.Table) -> FloatArray:
+        """Scores of the rows of ``table``, shape (n,)."""
+        X = self._encode(table)
+        if not self.by:
+            return self.detector_.decision_function(X)
+        scores = np.empty(len(X))
+        for key, rows in self._split(table):
+            name = key if key in self.groups_ else ""
+            scores[rows] = self._surprise(name, self._detector_of(name).decision_function(X[rows]))
+        return scores
+
+    def severity(self, scores: FloatArray) -> IntArray:
+        """0 not flagged, 1 warning, 2 critical, 3 emergency, shape (n,)."""
+        flagged = scores > self.threshold_
+        severity: IntArray = np.where(flagged, np.searchsorted(self.cuts_, scores, "left"), 0)
+        return np.maximum(severity, flagged).astype(np.int64)
+
+    def judge(
+        self, table: pa.Table, *, source: str = "table", rows: IntArray | None = None
+    ) -> Result:
+        """The result for the rows of ``table``."""
+        _require(table, self.encoder_.source_names_)
+        return self._result(self.score(table), table, source, rows)
+
+    def judge_training(
+        self, table: pa.Table, *, source: str = "table", rows: IntArray | None = None
+    ) -> Result:
+        """The result for the very rows the model was fitted on."""
+        return self._result(self.train_scores_, table, source, rows)
+
+    def _result(
+        self, scores: FloatArray, table: pa.Table, source: str, rows: IntArray | None
+    ) -> Result:
+        severity = self.severity(scores)
+        times = self.encoder_.seconds(table) if self.time_column_ else None
+        keys = _keys(table, self.by) if self.by else None
+        return Result(
+            scores=scores,
+            severity=severity,
+            model=self,
+            table=table,
+            rows=np.arange(1, len(scores) + 1) if rows is None else rows,
+            times=times,
+            events=find_events(severity, scores, times, keys),
+            source=source,
+        )
+
+    def _encode(self, table: pa.Table) -> FloatArray:
+        X = self.encoder_.transform(table)
+        return X if self.context_ is None else self.context_.residuals(table, X)
+
+    def _detector_of(self, key: str) -> Detector:
+        return self.groups_.get(key, self.detector_)
+
+    # -- saying why -------------------------------------------------------------------------------
+
+    def explain(self, table: pa.Table) -> Explanation:
+        """Contributions of the source columns to the scores of the rows of ``table``."""
+        X = self._encode(table)
+        if not self.by:
+            return self._explain_with(self.detector_, X)
+        parts = [
+            (rows, self._explain_with(self._detector_of(key), X[rows]))
+            for key, rows in self._split(table)
+        ]
+        order = np.argsort(np.concatenate([rows for rows, _ in parts]), kind="stable")
+        return Explanation(
+            np.vstack([e.values for _, e in parts])[order],
+            np.concatenate([e.base for _, e in parts])[order],
+            np.concatenate([e.total for _, e in parts])[order],
+            parts[0][1].names,
+            "score within its group",
+        )
+
+    def _explain_with(self, detector: Detector, X: FloatArray) -> Explanation:
+        return detector.explain(X).grouped(self.encoder_.feature_sources_)
+
+    def reasons(self, table: pa.Table, k: int = 3) -> list[list[Reason]]:
+        """For each row of ``table`` the ``k`` columns that pushed its score up most."""
+        if not self.detector_.card.inductive:
+            return [[] for _ in range(table.num_rows)]
+        why = self.explain(table)
+        pushed = np.clip(why.values, 0, None).sum(axis=1)
+        found = []
+        for i, tops in enumerate(why.top(k)):
+            row = []
+            for column, amount in tops:
+                value = self.encoder_.show(column, table[column][i].as_py())
+                typical = self.encoder_.typical_text(column)
+                if self.context_ is not None:
+                    typical += f"; judged given {self.context_.words(table, i)}"
+                row.append(Reason(column, value, typical, amount / pushed[i]))
+            found.append(row)
+        return found
+
+    # -- describing -------------------------------------------------------------------------------
+
+    def describe(self) -> dict[str, Any]:
+        """The detector's card and settings, and why it was chosen, as plain data."""
+        detector = self.detector_
+        words: dict[str, Any] = {
+            "name": detector.card.name,
+            "class": type(detector).__name__,
+            "summary": detector.card.summary,
+            "paper": f"{detector.card.paper} ({detector.card.year})",
+            "parameters": {k: str(v) for k, v in detector.get_params(deep=False).items()},
+            "choice": getattr(detector, "choice_", None),
+        }
+        if self.by:
+            words["groups"] = f"{len(self.groups_)} detectors by {', '.join(self.by)}"
+        if self.context_ is not None:
+            words["context"] = ", ".join(self.context_.columns)
+        return words
+
+    def column_words(self) -> list[dict[str, str]]:
+        """What each column was taken for, in words."""
+        return [
+            {"column": p.name, "kind": p.kind, "description": p.describe()}
+            for p in self.encoder_.profiles_
+        ]
+
+    def levels(self) -> list[tuple[str, float]]:
+        """Names and thresholds of the severities, ascending; levels that coincide are one."""
+        names = ("warning", "critical", "emergency")
+        kept = {float(cut): name for name, cut in zip(names, self.cuts_, strict=False)}
+        return [(name, cut) for cut, name in sorted(kept.items())]
+
+    def project(
+        self, table: pa.Table, severity: IntArray
+    ) -> tuple[FloatArray, IntArray, tuple[float, float]]:
+        """Principal components of at most 3,000 rows, flagged ones first among those kept.
+
+        Returns
+        -------
+        points : ndarray of shape (m, 2)
+        picks : ndarray of shape (m,)
+            Positions of those rows.
+        explained : two floats
+            Share of the variance along each component.
+        """
+        rng = np.random.default_rng(0)
+        order = rng.permutation(len(severity))
+        order = order[np.argsort(-severity[order], kind="stable")][:MAX_PROJECTED]
+        picks = np.sort(order)
+        X = self._encode(table.take(picks))
+        # Columns count alike, and a far row must not flatten the rest of the picture.
+        scale = X.std(axis=0)
+        X = np.clip((X - X.mean(axis=0)) / np.where(scale > 0, scale, 1.0), -8, 8)
+        X -= X.mean(axis=0)
+        _, sizes, axes = np.linalg.svd(X, full_matrices=False)
+        points = np.zeros((len(X), 2))
+        points[:, : min(2, X.shape[1])] = X @ axes[:2].T
+        share = sizes**2 / max((sizes**2).sum(), 1e-300)
+        first, second = [*share[:2].tolist(), 0.0][:2]
+        return points, picks, (first, second)
+
+
+def _require(table: pa.Table, names: list[str]) -> None:
+    for name in names:
+        if name not in table.column_names:
+            raise DataError(
+                "there is no such column",
+                column=name,
+                remedy=f"choose from {', '.join(table.column_names)}",
+            )
+
+
+def _keys(table: pa.Table, names: list[str]) -> np.ndarray:
+    """The group of each row: the values of its key columns, joined."""
+    texts = [pc.fill_null(table[name].cast(pa.string()), "") for name in names]
+    joined = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "/")
+    return np.asarray(joined.to_pylist(), dtype=object).astype(str)
