@@ -1,0 +1,50 @@
+"""Rows seen along directions: sparse projections, and distances along principal components.
+
+Rows come as columns (d, m). Each is summed in the same order whatever m, which a matrix product
+does not promise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True, nogil=True)
+def project(columns, features, weights):
+    """Sums of ``weights`` (k, s) times the ``features`` (k, s) of ``columns`` (d, m): (k, m)."""
+    out = np.zeros((features.shape[0], columns.shape[1]))
+    for c in range(features.shape[0]):
+        for s in range(features.shape[1]):
+            x, weight = columns[features[c, s]], weights[c, s]
+            for i in range(x.size):
+                out[c, i] += weight * x[i]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def direction_distances(columns, directions, weights):
+    """Sum over the ``directions`` (k, d) of the distance to each, over ``weights`` (k,): (m,)."""
+    out = np.zeros(columns.shape[1])
+    squares = np.empty(columns.shape[1])
+    for c in range(directions.shape[0]):
+        squares[:] = 0.0
+        for j in range(columns.shape[0]):
+            for i in range(squares.size):
+                squares[i] += (columns[j, i] - directions[c, j]) ** 2
+        out += np.sqrt(squares) / weights[c]
+    return out
+
+
+@njit(cache=True, nogil=True)
+def component_variances(columns, directions, variances):
+    """Sum over the ``directions`` (k, d) of the squared coordinate over its variance: (m,)."""
+    out = np.zeros(columns.shape[1])
+    coordinates = np.empty(columns.shape[1])
+    for c in range(directions.shape[0]):
+        coordinates[:] = 0.0
+        for j in range(columns.shape[0]):
+            for i in range(coordinates.size):
+                coordinates[i] += columns[j, i] * directions[c, j]
+        out += coordinates**2 / variances[c]
+    return out

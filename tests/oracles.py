@@ -1,0 +1,61 @@
+"""Slow, obvious twins of the kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+# -- columns, histograms, projections -------------------------------------------------------------
+
+
+def tails(train, x, skew, copula):
+    """Tail scores of the values x against the training values, counted one by one."""
+    out = []
+    for value in x:
+        counts = np.sum(train <= value), np.sum(train >= value)
+        left, right = (-np.log(c / len(train)) if c else np.log(len(train) + 1) for c in counts)
+        if skew == 0:
+            out.append(left + right)
+        elif copula:
+            out.append(max(right if skew > 0 else left, (left + right) / 2))
+        else:
+            out.append(max(left, right))
+    return np.array(out)
+
+
+def medcouple(x):
+    """Median of h over all pairs a <= m <= b; ties at the median by their rank."""
+    x = np.sort(x)
+    m = np.median(x)
+    low, high = x[x <= m][::-1], x[x >= m]
+    ties = int(np.sum(x == m))
+    h = []
+    for i, a in enumerate(low):
+        for j, b in enumerate(high):
+            if a == b:
+                h.append(float(np.sign(i + j + 1 - ties)))
+            else:
+                h.append(((b - m) - (m - a)) / (b - a))
+    return float(np.median(h))
+
+
+def extreme_deviates(x, steps):
+    """Largest studentised deviates, the outermost value deleted each time, and those values."""
+    rest, deviates, removed = list(x), [], []
+    for _ in range(steps):
+        deviation = np.abs(rest - np.mean(rest))
+        worst = int(np.argmax(deviation))
+        scale = np.std(rest, ddof=1)
+        deviates.append(deviation[worst] / scale if scale > 0 else 0.0)
+        removed.append(rest.pop(worst))
+    return np.array(deviates), removed
+
+
+def best_bins(x, most):
+    """The number of bins with the largest penalised log likelihood, by trying each."""
+    n, gains = len(x), []
+    for bins in range(1, most + 1):
+        counts = np.histogram(x, bins)[0]
+        counts = counts[counts > 0]
+        likelihood = np.sum(counts * np.log(bins * counts / n))
+        gains.append(likelihood - (bins - 1 + np.log(bins) ** 2.5))
+    return int(np.argmax(gains)) + 1
