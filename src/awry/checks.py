@@ -111,7 +111,7 @@ def check_parameters(detector: Detector) -> None:
         assert name in detector.constraints, f"{name} has no constraint"
         assert detector.constraints[name][1](value), f"the default {name}={value!r} is not allowed"
         wrong = clone(detector).set_params(**{name: object()})
-        _assert_raises(ParameterError, name, _fit, wrong, *planted())
+        _assert_raises(ParameterError, name, wrong.fit, *planted())
 
 
 @_check

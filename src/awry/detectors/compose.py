@@ -91,7 +91,6 @@ class Scale(Configurable):
 class Committee(Detector):
     """What detectors made of detectors share: making, fitting and asking the members."""
 
-    detectors: Sequence[str | Detector]
     n_jobs: int | None
     random_state: Any
 
@@ -109,10 +108,10 @@ class Committee(Detector):
                 )
         return members
 
-    def _fit_members(self, X: FloatArray, y: IntArray | None = None) -> FloatArray:
+    def _fit_members(self, X: FloatArray, detectors: Sequence[str | Detector]) -> FloatArray:
         """Fit the members and return their training scores, shape (n, m)."""
-        members = track(f"{self.card.name}: fit", self._members(self.detectors))
-        self.members_: list[Detector] = self._each(lambda m: m.fit(X, y), members)
+        members = track(f"{self.card.name}: fit", self._members(detectors))
+        self.members_: list[Detector] = self._each(lambda m: m.fit(X), members)
         return np.column_stack([m.decision_scores_ for m in self.members_])
 
     def _ask(self, X: FloatArray) -> FloatArray:
@@ -225,7 +224,7 @@ class Ensemble(Committee):
         self.contamination = contamination
 
     def _fit(self, X: FloatArray, y: IntArray | None) -> FloatArray:
-        scores = self._fit_members(X)
+        scores = self._fit_members(X, self.detectors)
         m = scores.shape[1]
         weights = np.ones(m) if self.weights is None else np.asarray(self.weights, dtype=float)
         if len(weights) != m or weights.sum() <= 0:
@@ -355,7 +354,7 @@ class Voting(Committee):
         return Fixed(float(np.nextafter(self.voting_threshold, 0.0)))
 
     def _fit(self, X: FloatArray, y: IntArray | None) -> FloatArray:
-        scores = self._fit_members(X)
+        scores = self._fit_members(X, self.detectors)
         weights = np.ones(scores.shape[1]) if self.weights is None else np.asarray(self.weights)
         if len(weights) != scores.shape[1] or weights.sum() <= 0:
             raise ValueError(

@@ -120,7 +120,7 @@ class XGBOD(Committee):
                 + ", ".join(map(str, np.unique(y)))
             )
         lightgbm = optional("lightgbm", extra="boost", needed_by="XGBOD")
-        scores = self._fit_members(X)
+        scores = self._fit_members(X, self.detectors)
         self.scales_ = [Scale("standard").fit(column) for column in scores.T]
         data = lightgbm.Dataset(
             self._widened(X, scores), label=(y == 1).astype(float), weight=self._weights(y)
