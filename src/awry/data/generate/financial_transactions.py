@@ -239,7 +239,7 @@ class FinancialTransactions(EventSimulation):
         """The card is read in a city that its owner cannot have reached since he last paid."""
         rng = made.rng
         victim = made.victims(normal["channel"] != _WEB)
-        city = places.far_city(rng, normal["city"][victim], 700)[made.which]
+        city = places.far_city(rng, normal["city"][victim], 700, normal["city"])[made.which]
         time = (normal["time"][victim] + rng.uniform(300, 2400, len(victim)))[made.which]
         time = time + made.elapsed(rng.uniform(120, 900, len(time)))
         shop = self._shop_reach(city, rng.random(len(time)))

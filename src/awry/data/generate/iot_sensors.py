@@ -99,7 +99,7 @@ class IotSensors(Simulation):
         rng, shape = self.rng(index, 0x100), (self._ticks, self.entities)
         tick = index * self._ticks + np.arange(self._ticks)
         time = self.start + pd.to_timedelta(tick * _TICK_MINUTES, unit="min")
-        day = (np.asarray(time.dayofyear) + np.asarray(time.hour * 60 + time.minute) / 1440)[
+        day = (np.asarray(time.day_of_year) + np.asarray(time.hour * 60 + time.minute) / 1440)[
             :, None
         ]
         machine = np.arange(self.entities)
@@ -169,20 +169,15 @@ class IotSensors(Simulation):
         self, rng: np.random.Generator, kind: str, rows: Columns, size: int
     ) -> tuple[slice, int] | None:
         """A stretch of one machine that is still healthy, where this kind of failure is odd."""
-        found = []
-        for begin, machine in zip(
-            rng.integers(self._ticks, size=10).tolist(),
-            rng.integers(self.entities, size=10).tolist(),
-            strict=True,
-        ):
-            spot = (slice(begin, begin + size), machine)
-            if not rows["kind"][spot].any():
-                found.append((rows["load_pct"][spot].mean(), begin, machine))
-        if not found:
-            return None
+        begin = rng.integers(self._ticks, size=6)
+        machine = rng.integers(self.entities, size=6)
         # Hot is odd at low load, low pressure at high load; the others are odd anywhere.
-        pick = {"overheating": min(found), "pressure_loss": max(found)}.get(kind, found[0])
-        return slice(pick[1], pick[1] + size), pick[2]
+        side = {"overheating": 1, "pressure_loss": -1}.get(kind, 0)
+        for i in np.argsort(side * rows["load_pct"][begin, machine], kind="stable"):
+            spot = slice(begin[i], begin[i] + size), machine[i]
+            if not rows["kind"][spot].any():
+                return spot
+        return None
 
     # The failures below change, in place, the rows of one stretch of one machine.
 
@@ -209,12 +204,12 @@ class IotSensors(Simulation):
         n = len(rows["kind"])
         loss = rng.uniform(0.35, 0.55) * (1 - np.exp(-(np.arange(n) + 2) / 1.5))
         rows["pressure_bar"][:] = 1 + (rows["pressure_bar"] - 1) * (1 - loss)
-        rows["power_kw"][:] *= 1 + 0.1 * loss
+        rows["power_kw"][:] *= 1 + 0.06 * loss
 
     def _bearing_wear(self, rng: np.random.Generator, rows: Columns) -> None:
         """A bearing goes: vibration climbs for hours, friction warms and costs a little power."""
         growth = np.linspace(0, 1, len(rows["kind"])) ** 1.5
-        rows["vibration_mm_s"][:] *= 1 + rng.uniform(0.7, 1.3) * growth
+        rows["vibration_mm_s"][:] *= 1 + rng.uniform(0.6, 1.1) * growth
         rows["temperature_c"][:] += rng.uniform(2, 5) * growth
         rows["power_kw"][:] *= 1 + 0.03 * growth
 

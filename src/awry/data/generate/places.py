@@ -84,9 +84,16 @@ def home_cities(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.choice(HOMES, n, p=weight / weight.sum())
 
 
-def far_city(rng: np.random.Generator, city: np.ndarray, least_km: float) -> np.ndarray:
-    """For each city another one at least ``least_km`` away, drawn by weight."""
-    reach = np.cumsum((BETWEEN[city] >= least_km) * WEIGHT, axis=1)
+def far_city(
+    rng: np.random.Generator, city: np.ndarray, least_km: float, seen: np.ndarray | None = None
+) -> np.ndarray:
+    """For each city another one at least ``least_km`` away.
+
+    Drawn by weight, or by how often it is among the cities ``seen``, so that it is odd for the
+    person and not for the world.
+    """
+    weight = WEIGHT if seen is None else np.bincount(seen, minlength=len(WEIGHT)) + 1e-6 * WEIGHT
+    reach = np.cumsum((BETWEEN[city] >= least_km) * weight, axis=1)
     return np.asarray(np.sum(reach <= rng.random((len(city), 1)) * reach[:, -1:], axis=1))
 
 

@@ -223,4 +223,4 @@ class EventSimulation(Simulation):
 
 def hour_of_week(hours: pd.DatetimeIndex) -> np.ndarray:
     """0 for Monday 00:00 to 167 for Sunday 23:00."""
-    return np.asarray(hours.dayofweek * 24 + hours.hour)
+    return np.asarray(hours.day_of_week * 24 + hours.hour)

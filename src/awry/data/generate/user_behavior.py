@@ -232,7 +232,7 @@ class UserBehavior(EventSimulation):
         hour = (self.users.quiet_hour(rng, user) + rng.uniform(0, 0.7, m)) * 3600
         begin = normal["time"][victim]
         begin = begin + (hour - begin - self.clock) % 86_400
-        city = places.far_city(rng, self._travel.where(user, begin), 1500)
+        city = places.far_city(rng, self._travel.where(user, begin), 1000, normal["city"])
         own = self._devices[user]
         others = np.array([[d not in pair for d in range(5)] for pair in own]) * rng.random((m, 5))
         rows = self._session_like(made, normal, victim)
@@ -279,7 +279,7 @@ class UserBehavior(EventSimulation):
         last = made.step == made.size[made.which] - 1
         right = (rng.random(len(made.size)) < 0.3)[made.which]
         rows["action"] = np.where(last & right, _LOGIN, _FAILED)
-        city = places.far_city(rng, normal["city"][victim], 800)
+        city = places.far_city(rng, normal["city"][victim], 800, normal["city"])
         ip = self.entities + city * _POOL + rng.integers(_POOL, size=len(made.size))
         rows["city"], rows["ip"] = city[made.which], ip[made.which]
         begin = (normal["time"][victim] + rng.uniform(60, 7200, len(victim)))[made.which]
