@@ -59,3 +59,40 @@ def best_bins(x, most):
         likelihood = np.sum(counts * np.log(bins * counts / n))
         gains.append(likelihood - (bins - 1 + np.log(bins) ** 2.5))
     return int(np.argmax(gains)) + 1
+
+
+# -- isolation trees ------------------------------------------------------------------------------
+
+
+def average_path_length(n):
+    """Mean depth of a leaf when n items are split at a random place again and again, 0 to n."""
+    c = [0.0, 0.0]
+    for size in range(2, n + 1):
+        places = [(i * c[i] + (size - i) * c[size - i]) / size for i in range(1, size)]
+        c.append(1 + np.mean(places))
+    return np.array(c)
+
+
+def tree_paths(forest, x):
+    """The nodes the row x visits, one list a tree; for axis-parallel and for plane forests."""
+    paths = []
+    for root in forest.roots[:-1].tolist():
+        path = [root]
+        while forest.left[path[-1]] != path[-1]:
+            k = path[-1]
+            if hasattr(forest, "weight"):
+                value = np.sum(forest.weight[k] * (x[forest.feature[k]] - forest.centre[k]))
+            else:
+                value = x[forest.feature[k]]
+            path.append(int(forest.left[k]) + int(value > forest.threshold[k]))
+        paths.append(path)
+    return paths
+
+
+def fairest_cut(x):
+    """The middle between neighbours in x that leaves the least summed squares; ties go left."""
+    x = np.sort(x)
+    cuts = [i for i in range(1, len(x)) if x[i - 1] < x[i]]
+    left = [np.sum((x[:i] - x[:i].mean()) ** 2) + np.sum((x[i:] - x[i:].mean()) ** 2) for i in cuts]
+    i = cuts[int(np.argmin(left))]
+    return (x[i - 1] + x[i]) / 2
