@@ -29,8 +29,8 @@ def assert_equal_to_walking(X, forest, rows=128):
     # Thresholds themselves, and their neighbours, are where a code could go wrong.
     edges = forest.threshold[np.isfinite(forest.threshold)][:500, None] * np.ones(X.shape[1])
     near = [edges, np.nextafter(edges, -np.inf), np.nextafter(edges, np.inf)]
-    rest = [X * 3 + 1, np.full((2, X.shape[1]), [[-1.7e308], [1.7e308]])]
     with np.errstate(over="ignore"):
+        rest = [X * 3 + 1, np.full((2, X.shape[1]), [[-1.7e308], [1.7e308]])]
         new = np.nan_to_num(np.vstack([X, *near, *rest]))
     assert np.array_equal(forest_score.score(new, rows, *plan), walk(new, *forest))
 
