@@ -92,6 +92,13 @@ def test_anomaly_rate_is_kept_and_shared(name, rate):
 
 
 @every
+def test_default_length_has_every_type(name):
+    for seed in range(4):
+        found = generate(name, seed=seed)["anomaly_type"].value_counts()
+        assert found.min() > 0, seed
+
+
+@every
 def test_kinds_can_be_chosen_and_weighed(name):
     first, second, *_ = kinds(name)
     only = generate(name, 20_000, kinds=[second])
@@ -170,6 +177,7 @@ def test_memory_does_not_grow_with_the_rows(name):
         ("network_traffic", {"kinds": []}, "kinds must be a list"),
         ("network_traffic", {"kinds": {"ddos": 0}}, "kinds must be a list"),
         ("network_traffic", {"kinds": 3}, "kinds must be a list"),
+        ("network_traffic", {"kinds": iter(["ddos"])}, "kinds must be a list"),
         ("user_behavior", {"entities": 0}, "entities must be an integer >= 1, got 0"),
         ("user_behavior", {"start": "some day"}, "start must be a time"),
         ("user_behavior", {"start": "2024-01-01T00:00Z"}, "start must be a time without zone"),

@@ -1,9 +1,9 @@
 """Worlds that produce realistic, labelled rows: seeded, of any length, in batches or for ever.
 
 >>> from awry.data.generate import generate
->>> frame = generate("network_traffic", n=5_000, seed=1)
->>> len(frame), frame["is_anomaly"].mean() < 0.05
-(5000, True)
+>>> frame = generate("network_traffic", n=10_000, seed=1)
+>>> len(frame), sorted(set(frame["anomaly_type"]))
+(10000, ['', 'collective', 'contextual', 'point'])
 """
 
 from __future__ import annotations

@@ -98,10 +98,8 @@ class IotSensors(Simulation):
         """Healthy readings of a block, each (ticks, machines)."""
         rng, shape = self.rng(index, 0x100), (self._ticks, self.entities)
         tick = index * self._ticks + np.arange(self._ticks)
-        time = self.start + pd.to_timedelta(tick * _TICK_MINUTES, unit="min")
-        day = (np.asarray(time.day_of_year) + np.asarray(time.hour * 60 + time.minute) / 1440)[
-            :, None
-        ]
+        time = self.calendar(tick * _TICK_MINUTES * 60)
+        day = np.asarray(time.day_of_year + (time.hour * 60 + time.minute) / 1440)[:, None]
         machine = np.arange(self.entities)
 
         job = fixed_noise(self._salt, tick[:, None] // 30 + 7 * machine, machine)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import numbers
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import date
 from itertools import count
 from typing import Any, ClassVar
@@ -109,7 +109,7 @@ class Simulation(ABC):
         if kinds is None:
             kinds = list(self.kinds)
         known = f"a list (or a dict to shares > 0) of {', '.join(self.kinds)}"
-        require(not isinstance(kinds, str) and hasattr(kinds, "__iter__"), "kinds", known, kinds)
+        require(isinstance(kinds, Collection) and not isinstance(kinds, str), "kinds", known, kinds)
         ok = len(kinds) > 0 and all(isinstance(k, str) and k in self.kinds for k in kinds)
         require(ok, "kinds", known, kinds)
         given = isinstance(kinds, Mapping)
@@ -121,6 +121,11 @@ class Simulation(ABC):
     def rng(self, block: int, stream: int) -> np.random.Generator:
         """The random stream of a block; streams keep normal rows apart from each anomaly kind."""
         return np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(block, stream)))
+
+    def calendar(self, seconds: np.ndarray) -> pd.DatetimeIndex:
+        """Dates of times on the simulation clock; microseconds reach beyond the year 2262."""
+        micros = (seconds * 1e6).astype("timedelta64[us]")
+        return pd.DatetimeIndex(np.datetime64(self.start, "us") + micros)
 
     @abstractmethod
     def build(self, rng: np.random.Generator) -> dict[str, list[str]]:
@@ -156,10 +161,9 @@ class Simulation(ABC):
 
     def _frame(self, rows: Columns, done: int) -> pd.DataFrame:
         n = len(rows["time"])
-        micros = (rows["time"] * 1e6).astype("timedelta64[us]")
         data: dict[str, Any] = {
             self.identifier: np.arange(done, done + n),
-            "timestamp": np.datetime64(self.start, "us") + micros,
+            "timestamp": self.calendar(rows["time"]),
         }
         for name, kind in self.columns.items():
             data[name] = (
@@ -201,10 +205,8 @@ class EventSimulation(Simulation):
     def block(self, index: int) -> Columns:
         hours = max(1, math.ceil(self.block_rows / self.pace))
         begin, end = index * hours * _HOUR, (index + 1) * hours * _HOUR
-        first = self.start + pd.Timedelta(hours=index * hours)
-        rows = self.normal(
-            self.rng(index, 0x100), begin, pd.date_range(first, periods=hours, freq="h")
-        )
+        calendar = self.calendar(begin + np.arange(hours) * _HOUR)
+        rows = self.normal(self.rng(index, 0x100), begin, calendar)
         n = len(rows["time"])
         honest: Columns = {**rows, "kind": np.zeros(n, np.int8), "incident": np.zeros(n, np.int64)}
         parts = [honest] if index == 0 else [self._carried, honest]
