@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+WordArray = NDArray[np.uint64]
 
 #: Rows copied at a time when a matrix is turned into columns: a block stays in the cache.
 _BLOCK = 2048
@@ -31,7 +32,7 @@ def column_blocks(X: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
 
 
 @njit(cache=True, nogil=True)
-def total(columns):
+def total(columns: FloatArray) -> FloatArray:
     """Sum of ``columns`` (d, m), from first to last whatever m; shape (m,)."""
     out = np.zeros(columns.shape[1])
     for j in range(columns.shape[0]):
@@ -60,13 +61,13 @@ def sort_with_order(x: FloatArray) -> tuple[FloatArray, IntArray]:
 
 
 @njit(cache=True, nogil=True)
-def _ordered(word):
+def _ordered(word: np.int64) -> np.int64:
     """An integer that orders as the double whose bits are ``word``."""
     return word ^ ((word >> 63) & np.int64(0x7FFFFFFFFFFFFFFF))
 
 
 @njit(cache=True, nogil=True)
-def _pack(x, bits, packed):
+def _pack(x: FloatArray, bits: int, packed: WordArray) -> None:
     words = x.view(np.int64)
     low = high = _ordered(words[0])
     for word in words:
@@ -79,7 +80,7 @@ def _pack(x, bits, packed):
 
 
 @njit(cache=True, nogil=True)
-def _unpack(x, packed, bits, values):
+def _unpack(x: FloatArray, packed: WordArray, bits: int, values: FloatArray) -> bool:
     """Fill ``values``; return whether they ascend already."""
     mask = (np.uint64(1) << np.uint64(bits)) - np.uint64(1)
     for r in range(x.size):
@@ -91,7 +92,7 @@ def _unpack(x, packed, bits, values):
 
 
 @njit(cache=True, nogil=True)
-def _mend(packed, values, moves):
+def _mend(packed: WordArray, values: FloatArray, moves: int) -> bool:
     """Sort ``values`` that nearly ascend by insertion; give up after so many moves."""
     for r in range(1, values.size):
         value, word, i = values[r], packed[r], r
@@ -103,7 +104,7 @@ def _mend(packed, values, moves):
 
 
 @njit(cache=True, nogil=True)
-def skew_sign(x):
+def skew_sign(x: FloatArray) -> float:
     """Sign of the skewness of ``x`` (n,); 0 where the values are equal to within rounding.
 
     Sums run from first to last, as numpy's over the rows of a table do, so that even the sign of
@@ -121,7 +122,7 @@ def skew_sign(x):
         third += square * deviation
     if second / x.size <= (2.220446049250313e-16 * mean) ** 2 or np.isnan(third):
         return 0.0
-    return np.sign(third)
+    return float(np.sign(third))
 
 
 def surprises(n: int) -> FloatArray:
@@ -163,7 +164,15 @@ def sorted_tails(
 
 
 @njit(cache=True, nogil=True)
-def _sorted_tails(train, skew, table, values, order, copula, out):
+def _sorted_tails(
+    train: FloatArray,
+    skew: float,
+    table: FloatArray,
+    values: FloatArray,
+    order: IntArray,
+    copula: bool,
+    out: FloatArray,
+) -> None:
     upper, tail = 0, 0.0
     for r in range(values.size):
         if r == 0 or values[r] != values[r - 1]:
@@ -174,7 +183,9 @@ def _sorted_tails(train, skew, table, values, order, copula, out):
 
 
 @njit(cache=True, nogil=True)
-def few_tails(columns, skew, table, X, copula):
+def few_tails(
+    columns: FloatArray, skew: FloatArray, table: FloatArray, X: FloatArray, copula: bool
+) -> FloatArray:
     """As :func:`column_tails`, for the few rows ``X`` (m, d) and all columns; shape (d, m)."""
     n = columns.shape[1]
     out = np.empty(X.shape[::-1])
@@ -187,7 +198,7 @@ def few_tails(columns, skew, table, X, copula):
 
 
 @njit(cache=True, nogil=True)
-def _tail(left, right, skew, copula):
+def _tail(left: float, right: float, skew: float, copula: bool) -> float:
     if skew == 0:
         return left + right
     if not copula:
@@ -196,7 +207,7 @@ def _tail(left, right, skew, copula):
 
 
 @njit(cache=True, nogil=True)
-def first_from(a, value, start, above):
+def first_from(a: FloatArray, value: float, start: int, above: bool) -> int:
     """First index from ``start`` with ``a >= value`` (``a > value`` if ``above``); gallops."""
     low = high = start
     step = 1
@@ -213,42 +224,60 @@ def first_from(a, value, start, above):
 
 
 @njit(cache=True, nogil=True)
-def medcouple(x):
+def medcouple(x: FloatArray) -> float:
     """Medcouple of the ascending ``x`` (n,), in [-1, 1]: 0 for symmetry, > 0 for a right tail.
 
     The median of h(a, b) = ((b - m) - (m - a)) / (b - a) over a <= m <= b (Brys, Hubert, Struyf:
     "A Robust Measure of Skewness", JCGS 2004, equations 2.1 to 2.3, with h = ±1 or 0 where
-    a = b = m). It is found by halving [-1, 1]: the pairs with h >= t are counted in one pass since
-    h >= t means (b - m)(1 - t) >= (m - a)(1 + t), monotone in a and b. Exact to 1e-15.
+    a = b = m). The pairs with h >= t are counted in one pass, since h >= t means
+    (b - m)(1 - t) >= (m - a)(1 + t), monotone in a and b; so a t with the right count is found by
+    halving and interpolating in turns, and the median is next to it.
     """
     n = x.size
     m = 0.5 * (x[(n - 1) // 2] + x[n // 2])
     right, left = x[x > m] - m, (m - x[x < m])[::-1]
     ties = n - left.size - right.size
     pairs = (left.size + ties) * (right.size + ties)
-    upper = _medcouple_rank(left, right, ties, (pairs + 1) // 2)
-    if pairs % 2:
-        return upper
-    return 0.5 * (upper + _medcouple_rank(left, right, ties, pairs // 2 + 1))
-
-
-@njit(cache=True, nogil=True)
-def _medcouple_rank(left, right, ties, rank):
-    """The ``rank``-th largest (from 1) of the values h."""
-    if _medcouple_count(left, right, ties, 1.0) >= rank:
+    rank = (pairs + 1) // 2
+    low, more, high, fewer = -1.0, pairs, 1.0, _medcouple_count(left, right, ties, 1.0)
+    t, count, halve = high, fewer, False
+    if fewer > rank:
         return 1.0
-    low, high = -1.0, 1.0
-    while high - low > 1e-15:
-        middle = 0.5 * (low + high)
-        if _medcouple_count(left, right, ties, middle) >= rank:
-            low = middle
+    while count != rank:
+        if high - low < 1e-15:  # many pairs share one value
+            return _medcouple_neighbours(left, right, ties, low)[1]
+        share = 0.5 if halve else (more - rank) / (more - fewer)
+        t, halve = low + (high - low) * share, not halve
+        count = _medcouple_count(left, right, ties, t)
+        if count > rank:
+            low, more = t, count
         else:
-            high = middle
-    return low
+            high, fewer = t, count
+    below, above = _medcouple_neighbours(left, right, ties, t)
+    return above if pairs % 2 else 0.5 * (below + above)
 
 
 @njit(cache=True, nogil=True)
-def _medcouple_count(left, right, ties, t):
+def _medcouple_neighbours(
+    left: FloatArray, right: FloatArray, ties: int, t: float
+) -> tuple[float, float]:
+    """The largest h < t and the smallest h >= t."""
+    below, above = -1.0, 1.0
+    if ties:
+        below, above = (0.0, above) if t > 0 else (below, 0.0)
+    i = 0
+    for b in right:
+        while i < left.size and left[i] * (1 + t) <= b * (1 - t):
+            i += 1
+        if i > 0:
+            above = min(above, (b - left[i - 1]) / (b + left[i - 1]))
+        if i < left.size:
+            below = max(below, (b - left[i]) / (b + left[i]))
+    return below, above
+
+
+@njit(cache=True, nogil=True)
+def _medcouple_count(left: FloatArray, right: FloatArray, ties: int, t: float) -> int:
     """Number of values h >= t, for t in (-1, 1]."""
     count = right.size * ties + ties * (ties - 1) // 2 + (ties if t <= 0 else 0)
     i = 0
@@ -260,7 +289,7 @@ def _medcouple_count(left, right, ties, t):
 
 
 @njit(cache=True, nogil=True)
-def extreme_deviates(x, steps):
+def extreme_deviates(x: FloatArray, steps: int) -> tuple[FloatArray, IntArray]:
     """Extreme studentised deviates of the ascending ``x`` (n,), the outermost removed each time.
 
     Returns R (steps,), the largest distance from the mean of what is left over its standard

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from awry.kernels.columns import first_from
+from awry.kernels.columns import FloatArray, IntArray, first_from
 
 #: Most bins :func:`best_bins` considers; its cost is their square.
 _MOST_BINS = 1000
 
 
 @njit(cache=True, nogil=True)
-def add_counts(columns, low, high, bins, counts):
+def add_counts(
+    columns: FloatArray, low: FloatArray, high: FloatArray, bins: IntArray, counts: IntArray
+) -> None:
     """Add to ``counts`` (d, max(bins)) the values of ``columns`` (d, m) in each bin [a, b).
 
     The last bin is closed; values beyond the histogram count in the outermost bins. ``low``,
@@ -31,7 +34,15 @@ def add_counts(columns, low, high, bins, counts):
 
 
 @njit(cache=True, nogil=True)
-def look_up(columns, low, high, bins, table, tol, right):
+def look_up(
+    columns: FloatArray,
+    low: FloatArray,
+    high: FloatArray,
+    bins: IntArray,
+    table: FloatArray,
+    tol: float,
+    right: bool,
+) -> FloatArray:
     """What ``table`` (d, max(bins) + 2) says of each value of ``columns`` (d, m), shape (d, m).
 
     Its first entry is for values below the histogram, entry ``bins[j] + 1`` for those above, by
@@ -54,7 +65,9 @@ def look_up(columns, low, high, bins, table, tol, right):
 
 
 @njit(cache=True, nogil=True)
-def _bins(x, low, high, bins, right, out):
+def _bins(
+    x: FloatArray, low: float, high: float, bins: int, right: bool, out: NDArray[np.int32]
+) -> None:
     """The bin of each value of ``x`` (m,); the first or last one outside the range."""
     step, scale, top = (high - low) / bins, bins / (high - low), bins - 1.0
     for i in range(x.size):
@@ -69,7 +82,7 @@ def _bins(x, low, high, bins, right, out):
 
 
 @njit(cache=True, nogil=True)
-def best_bins(x):
+def best_bins(x: FloatArray) -> int:
     """Number of equal-width bins that suits the ascending ``x`` (n,) best.
 
     Birgé & Rozenholc, "How many bins should be put in a regular histogram", ESAIM P&S 2006,

@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from awry.kernels.columns import FloatArray, IntArray
+
 
 @njit(cache=True, nogil=True)
-def project(columns, features, weights):
+def project(columns: FloatArray, features: IntArray, weights: FloatArray) -> FloatArray:
     """Sums of ``weights`` (k, s) times the ``features`` (k, s) of ``columns`` (d, m): (k, m)."""
     out = np.zeros((features.shape[0], columns.shape[1]))
     for c in range(features.shape[0]):
@@ -23,7 +25,9 @@ def project(columns, features, weights):
 
 
 @njit(cache=True, nogil=True)
-def direction_distances(columns, directions, weights):
+def direction_distances(
+    columns: FloatArray, directions: FloatArray, weights: FloatArray
+) -> FloatArray:
     """Sum over the ``directions`` (k, d) of the distance to each, over ``weights`` (k,): (m,)."""
     out = np.zeros(columns.shape[1])
     squares = np.empty(columns.shape[1])
@@ -37,7 +41,9 @@ def direction_distances(columns, directions, weights):
 
 
 @njit(cache=True, nogil=True)
-def component_variances(columns, directions, variances):
+def component_variances(
+    columns: FloatArray, directions: FloatArray, variances: FloatArray
+) -> FloatArray:
     """Sum over the ``directions`` (k, d) of the squared coordinate over its variance: (m,)."""
     out = np.zeros(columns.shape[1])
     coordinates = np.empty(columns.shape[1])

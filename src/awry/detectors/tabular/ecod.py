@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.stats import skew
-
 from awry.core.card import Card
-from awry.core.detector import Detector
-from awry.core.inputs import FloatArray, IntArray
-from awry.core.threshold import Threshold
+from awry.detectors.tabular._tails import EmpiricalTails
 
 
-class ECOD(Detector):
+class ECOD(EmpiricalTails):
     """Rows in the tails of their columns' empirical distributions.
 
-    The score of a row is the sum over columns of the largest of three negative log tail
-    probabilities: left, right and the one on the side the column is skewed to (equations 4 to 8 of
-    the paper).
+    With l and r the negative logs of the shares of training values not above and not below a value
+    (equations 4 and 5 of the paper), the score of a row is the sum over columns of the largest of
+    l, r and the one on the side of the column's longer tail.
 
     Parameters
     ----------
+    n_jobs : int or None, default=1
+        Threads, each at work on a column; -1 uses every core.
     contamination : float, str, Threshold or None, default=None
         How scores become decisions, see :class:`~awry.core.detector.Detector`.
 
@@ -32,8 +29,13 @@ class ECOD(Detector):
 
     Notes
     -----
-    Departure from the paper: rows beyond the training range take the probability 1 / n of the
-    outermost training row, so that scores stay finite and do not depend on what else is scored.
+    Departures from the paper, both PyOD's, whose scores of the training data these are: the
+    largest tail is taken in each column, where the paper sums each kind of tail over the columns
+    before it takes the largest sum (equation 8); and a column without skew adds both its tails.
+
+    Departure from PyOD: new rows are judged by the training data alone, where PyOD ranks them
+    among the training data and one another, so that its scores change with the batch. A value
+    beyond the training range counts as one in n + 1.
 
     References
     ----------
@@ -51,6 +53,7 @@ class ECOD(Detector):
     'x1'
     """
 
+    copula = False
     card = Card(
         name="ecod",
         summary="Rows in the far tails of their columns, taken one by one.",
@@ -64,28 +67,3 @@ class ECOD(Detector):
         pyod="ecod.ECOD",
         univariate=True,
     )
-
-    def __init__(self, *, contamination: float | str | Threshold | None = None) -> None:
-        self.contamination = contamination
-
-    def _fit(self, X: FloatArray, y: IntArray | None) -> None:
-        self.sorted_ = np.sort(X.T, axis=1)
-        self.skew_ = np.sign(np.nan_to_num(skew(X, axis=0)))
-
-    def _score(self, X: FloatArray) -> FloatArray:
-        return self._tails(X).sum(axis=1)
-
-    def _contributions(self, X: FloatArray) -> tuple[FloatArray, float]:
-        return self._tails(X), 0.0
-
-    def _tails(self, X: FloatArray) -> FloatArray:
-        """Largest negative log tail probability of each cell, shape (n, d)."""
-        n = self.sorted_.shape[1]
-        tails = np.empty(X.shape)
-        for j, column in enumerate(self.sorted_):
-            below = np.searchsorted(column, X[:, j], side="right")
-            above = n - np.searchsorted(column, X[:, j], side="left")
-            left = -np.log(np.maximum(below, 1) / n)
-            right = -np.log(np.maximum(above, 1) / n)
-            tails[:, j] = np.maximum(left, right)
-        return tails
