@@ -66,12 +66,15 @@ def settle(values: pa.Array | pa.ChunkedArray) -> Reading:
         return TEXT
     step = max(1, len(found) // _PROBE)
     probe = found.take(pa.array(np.arange(0, len(found), step)[:_PROBE]))
-    for guess in (_boolean(found), _compact_time(probe), _number(probe), _time(probe)):
+    for look in (_boolean, _compact_time, _number, times.settle):
+        guess = look(probe)
         # Settled on the probe, a reading must hold on the whole sample too.
-        if guess is not None and _share(found, guess) >= FIT and not _codes(found, guess):
-            if guess["type"] == "number":
-                guess["integer"] = pa.types.is_integer(_number_array(found, guess).type)
-            return guess
+        if guess is not None and not _codes(found, guess):
+            typed, _ = apply(found, guess)
+            if len(typed) - typed.null_count >= FIT * len(typed):
+                if guess["type"] == "number":
+                    guess["integer"] = pa.types.is_integer(typed.type)
+                return guess
     return TEXT
 
 
@@ -124,11 +127,6 @@ def expectation(reading: Reading) -> str:
     return f"is not a {reading['type']}"
 
 
-def _share(text: pa.StringArray, reading: Reading) -> float:
-    typed, _ = apply(text, reading)
-    return float(1 - typed.null_count / len(text))
-
-
 def _boolean(text: pa.StringArray) -> Reading | None:
     words = pc.utf8_lower(text).unique()
     if len(words) <= 2:
@@ -153,7 +151,10 @@ def _number(text: pa.StringArray) -> Reading | None:
             continue
         prefix, suffix = (_commonest(pc.struct_field(parts, name)) for name in "ce")
         reading = {"type": "number", "style": style, "prefix": prefix, "suffix": suffix}
-        fits = len(text) - _number_array(text, reading).null_count
+        typed = _number_array(text, reading)
+        # Arrow is slow to find that text is no integer, so it is asked only where it may be.
+        reading["integer"] = pa.types.is_integer(typed.type)
+        fits = len(text) - typed.null_count
         if fits and (best is None or fits > best[0]):
             best = fits, reading
         if fits == len(text):
@@ -225,11 +226,6 @@ def _compact_time(text: pa.StringArray) -> Reading | None:
         return None
     reading: Reading = {"type": "time", "format": "YYYYMMDD", "order": "", "utc": False}
     return reading if times.parse(text, reading).null_count == 0 else None
-
-
-def _time(text: pa.StringArray) -> Reading | None:
-    found = times.settle(text)
-    return None if found is None else found[0]
 
 
 def _codes(text: pa.StringArray, reading: Reading) -> bool:

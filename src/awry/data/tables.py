@@ -98,13 +98,14 @@ def unique_names(names: Iterable[str]) -> list[str]:
 
 def flatten(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     """Nested mappings as one, their keys joined by dots."""
+    if not prefix and not any(isinstance(value, dict) for value in row.values()):
+        return dict(row)
     out: dict[str, Any] = {}
     for key, value in row.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping) and value:
-            out.update(flatten(value, f"{name}."))
+        if isinstance(value, dict) and value:
+            out.update(flatten(value, f"{prefix}{key}."))
         else:
-            out[name] = value
+            out[f"{prefix}{key}"] = value
     return out
 
 

@@ -40,15 +40,16 @@ FORMATS = {
 }  # fmt: skip
 
 
-def settle(text: pa.StringArray) -> tuple[dict[str, Any], float] | None:
-    """The format most of ``text`` is written in, and the share that is; None where none fits.
+def settle(text: pa.StringArray) -> dict[str, Any] | None:
+    """The format most of ``text`` is written in; None where none fits any of it.
 
     Parameters
     ----------
     text : pa.StringArray
         Values without nulls, trimmed.
     """
-    best: tuple[dict[str, Any], float] | None = None
+    best: dict[str, Any] | None = None
+    most = 0
     for name in FORMATS:
         orders = ("dmy", "mdy") if name == "day and month" else ("",)
         readings = [{"type": "time", "format": name, "order": o, "utc": False} for o in orders]
@@ -61,9 +62,10 @@ def settle(text: pa.StringArray) -> tuple[dict[str, Any], float] | None:
             pick = _steadier([p[0] for p in parsed], text)
             readings[pick]["ambiguous"] = True
         readings[pick]["utc"] = parsed[pick][1]
-        share = fits[pick] / len(text)
-        if best is None or share > best[1]:
-            best = readings[pick], share
+        if fits[pick] > most:
+            best, most = readings[pick], fits[pick]
+        if most == len(text):
+            break
     return best
 
 

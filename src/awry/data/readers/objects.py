@@ -87,18 +87,17 @@ def _objects(
 
 def _by_line(lines: Iterable[str], problems: Problems, number: int) -> Iterator[Located]:
     for i, line in enumerate(lines, number):
-        if line.strip(_BLANKS):
-            value = _loads(line)
-            if isinstance(value, dict):
-                yield value, i
-            else:
-                problems.add("is not a JSON object", line=i, text=line.strip(_BLANKS))
+        value = _loads(line)
+        if isinstance(value, dict):
+            yield value, i
+        elif line.strip(_BLANKS):
+            problems.add("is not a JSON object", line=i, text=line.strip(_BLANKS))
 
 
 def _loads(line: str) -> Any:
     """The JSON value of ``line``, or None where it is none."""
     try:
-        return json.loads(line.strip(_BLANKS))
+        return json.loads(line.lstrip("\ufeff"))
     except (ValueError, RecursionError):
         return None
 
@@ -183,5 +182,7 @@ def _unwrap(value: dict[str, Any]) -> list[Any]:
 
 def _tell_late(chunk: list[tuple[dict[str, Any], int]], keys: set[str], problems: Problems) -> None:
     for row, line in chunk:
-        for key in row.keys() - keys:
+        if row.keys() <= keys:
+            continue
+        for key in sorted(row.keys() - keys):
             problems.add("first comes too late to be a column", line=line, column=key)

@@ -1,0 +1,63 @@
+"""What training ruled out: values no detector can have learned to weigh."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from awry.core.inputs import IntArray
+from awry.data import parse
+from awry.data.columns import ColumnProfile
+from awry.data.encoders import Levels
+from awry.data.values import as_float, labels, typed
+
+#: A column, positions of rows, and what is new in them.
+Novelty = tuple[str, IntArray, str]
+
+
+def find_novelties(
+    batch: pa.RecordBatch, profiles: Sequence[ColumnProfile], levels: Mapping[str, Levels]
+) -> Iterator[Novelty]:
+    """What in ``batch`` was never so in training, by column.
+
+    Parameters
+    ----------
+    batch : pa.RecordBatch
+        Columns in the order of ``profiles``.
+    levels : mapping
+        The known levels of each category.
+    """
+    columns = dict(zip((p.name for p in profiles), batch.columns, strict=True))
+    for p in profiles:
+        column, stats = columns[p.name], p.stats
+        if p.kind == "empty":
+            yield p.name, _where(column.is_valid()), "stands in a column that was always empty"
+            continue
+        values, unfit = typed(column, p.reading)
+        if p.kind == "number":
+            floats, no_number = as_float(values)
+            unfit = np.union1d(unfit, no_number)
+            if not stats["infinite"]:
+                yield p.name, np.flatnonzero(np.isinf(floats)), "was never infinite"
+        reading = p.reading or {"type": "number"}
+        yield p.name, unfit, parse.expectation(dict(reading))
+        text = labels(column)
+        if not stats["missing"] and not stats["unfit"]:
+            yield p.name, _where(text.is_null()), "is missing and never was"
+        if p.kind == "constant":
+            other = pc.not_equal(labels(values), stats["value"])
+            yield p.name, _where(other), f"was always {stats['value']!r}"
+        elif p.kind == "duplicate_of":
+            other = pc.not_equal(text, labels(columns[stats["of"]]))
+            yield p.name, _where(other), f"was always the same as {stats['of']!r}"
+        elif p.name in levels and levels[p.name].closed:
+            known = levels[p.name]
+            new = known.codes(labels(values)) > len(known.names)
+            yield p.name, np.flatnonzero(new), "is a level that was never seen"
+
+
+def _where(mask: pa.BooleanArray) -> IntArray:
+    return np.flatnonzero(pc.fill_null(mask, False).to_numpy(zero_copy_only=False))
