@@ -30,6 +30,8 @@ from awry.core.threshold import Fixed, Threshold
 
 #: Most points of a score's distribution that are kept; half of them in its upper twentieth.
 MAX_KNOTS = 2_000
+#: What a full rank counts beside a full vote.
+TIE = 1e-3
 
 
 class Scale(Configurable):
@@ -281,8 +283,9 @@ class Ensemble(Committee):
 class Voting(Committee):
     """Flags what enough of several detectors flag, each by its own threshold.
 
-    The score of a row is the share of the weighted votes for it; by default it is flagged when that
-    share reaches ``voting_threshold``.
+    The score of a row is the share of the weighted votes for it, and a thousandth of its mean rank
+    among the members to break ties; by default it is flagged when the share of the votes reaches
+    ``voting_threshold``.
 
     Parameters
     ----------
@@ -362,19 +365,32 @@ class Voting(Committee):
                 f"all 0, got {self.weights!r}"
             )
         self.weights_ = weights / weights.sum()
-        return self._share(scores)
+        self.scales_ = [Scale("rank").fit(column) for column in scores.T]
+        return self._parts(scores).sum(axis=1)
 
     def _score(self, X: FloatArray) -> FloatArray:
-        return self._share(self._ask(X))
-
-    def _share(self, scores: FloatArray) -> FloatArray:
-        votes = scores > np.array([m.threshold_ for m in self.members_])
-        # Rounded, so that three thirds make one and a half is reached by halves.
-        return np.round(votes @ self.weights_, 12)
+        return self._parts(self._ask(X)).sum(axis=1)
 
     def _contributions(self, X: FloatArray) -> tuple[FloatArray, float]:
-        votes = self._ask(X) > np.array([m.threshold_ for m in self.members_])
-        return np.einsum("nm,mnd->nd", votes * self.weights_, self._shares(X)), 0.0
+        return np.einsum("nm,mnd->nd", self._parts(self._ask(X)), self._shares(X)), 0.0
+
+    def _parts(self, scores: FloatArray) -> FloatArray:
+        """Each member's part of the score, shape (n, m): its vote and, to break ties, its rank."""
+        columns = zip(self.scales_, scores.T, strict=True)
+        ranks = np.column_stack([scale.transform(column) for scale, column in columns])
+        votes = (scores > np.array([m.threshold_ for m in self.members_])) * self.weights_
+        # Rounded, so that three thirds make one and a half is reached by halves.
+        share = np.round(votes.sum(axis=1), 12)
+        parts = votes + TIE * self.weights_ * ranks
+        # A rank must not lift a row over the threshold its votes do not reach.
+        low = share < self.voting_threshold
+        limit = np.where(low, np.nextafter(self.voting_threshold, 0.0), np.inf)
+        total = parts.sum(axis=1)
+        over = total > limit
+        parts[over] *= (limit[over] * (1 - 1e-12) / total[over])[:, None]
+        short = ~low & (total < self.voting_threshold)
+        parts[short] *= (self.voting_threshold * (1 + 1e-12) / total[short])[:, None]
+        return parts
 
 
 def _one_hot(picks: IntArray, m: int) -> FloatArray:
