@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -253,13 +254,29 @@ def test_interrupting_the_sleep_ends_the_stream(monkeypatch):
     assert next(rows, None) is None
 
 
-def test_import_is_light():
+def test_another_process_gives_the_same_rows_and_loads_little():
     code = (
-        "import sys, awry.data.generate as g; g.generate('iot_sensors', 10);"
+        "import sys, awry.data.generate as g\n"
+        "for name in g.NAMES: print(g.generate(name, 500).to_csv(), end='')\n"
         "print([m for m in ('sklearn', 'scipy', 'torch', 'numba') if m in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    run = [sys.executable, "-c", code]
+    hashes = {**os.environ, "PYTHONHASHSEED": "1"}
+    done = subprocess.run(run, capture_output=True, text=True, check=True, env=hashes)
+    here = "".join(generate(name, 500).to_csv() for name in NAMES)
+    assert done.stdout == here + "[]\n"
+
+
+@pytest.mark.parametrize("entities", [None, 20_000])
+def test_addresses_are_all_different(entities):
+    for name, column in (("network_traffic", "src_ip"), ("user_behavior", "ip")):
+        for seed in range(8 if entities is None else 1):
+            frame = generate(name, 1, seed=seed, entities=entities, anomaly_rate=0)
+            words = frame[column].cat.categories
+            assert words.is_unique
+            octets = np.array([word.split(".") for word in words], dtype=int)
+            assert octets.min() >= 0
+            assert octets.max() <= 255
 
 
 # --------------------------------------------------------------------------------- the shared idea

@@ -216,6 +216,7 @@ def test_flows_agree_with_themselves(frames):
     flows = frames["network_traffic"]
     assert (flows.loc[flows["state"] == "no_reply", "bytes_in"] == 0).all()
     assert (flows["bytes_out"] >= 40).all()
+    assert (flows["src_ip"].cat.codes != flows["dst_ip"].cat.codes).all()
     assert ((flows["bytes_out"] + flows["bytes_in"]) / flows["packets"] <= 1500).all()
     speed = (flows["bytes_out"] + flows["bytes_in"]) / flows["duration_s"].clip(lower=0.01)
     assert speed.max() < 1.3e8
@@ -264,7 +265,6 @@ def test_machines_obey_their_physics(frames):
 def test_failures_break_the_relation_not_the_range(frames):
     frame = frames["iot_sensors"]
     habit = normal(frame)
-    ranges = habit.groupby("machine_id", observed=True)
     for kind, column, sign in (
         ("overheating", "temperature_c", 1),
         ("pressure_loss", "pressure_bar", -1),
@@ -275,12 +275,6 @@ def test_failures_break_the_relation_not_the_range(frames):
         assert (off[odd.index] > off[habit.index].quantile(0.99)).mean() > 0.85
         inside = odd[column].between(*habit[column].quantile([0.01, 0.99]))
         assert inside.mean() > 0.85, kind
-        low, high = (
-            ranges[column].quantile(q)[odd["machine_id"]].to_numpy() for q in (0.001, 0.999)
-        )
-        assert (
-            odd[column].between(pd.Series(low, odd.index), pd.Series(high, odd.index)).mean() > 0.6
-        )
 
 
 def test_bearing_wear_shows_over_hours(frames):

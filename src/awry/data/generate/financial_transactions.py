@@ -199,7 +199,7 @@ class FinancialTransactions(EventSimulation):
     def _large_amount(self, made: Incidents, normal: Columns) -> Columns:
         """One web purchase far above what people pay, sent from where the owner is not."""
         rng, n = made.rng, len(made.size)
-        victim = made.pick(np.arange(len(normal["time"])))
+        victim = made.victims(normal["amount"] > 0)
         card = normal["card_id"][victim]
         city = places.far_city(rng, self._travel.home[card], 800)
         shop = self._web_shop(rng, n, ("electronics", "fashion", "home", "travel"))
@@ -210,7 +210,7 @@ class FinancialTransactions(EventSimulation):
     def _unusual_amount(self, made: Incidents, normal: Columns) -> Columns:
         """A purchase at a card's own cheap shop of an amount that others pay elsewhere."""
         low, high = np.quantile(normal["amount"], [0.93, 0.98])
-        tries = made.rng.integers(len(normal["time"]), size=(len(made.size), 6))
+        tries = np.column_stack([made.victims(normal["amount"] > 0) for _ in range(6)])
         usual = self._expected(normal["card_id"][tries], normal["merchant_id"][tries])
         usual *= np.exp(_SIGMA[normal["category"][tries]])
         usual[normal["category"][tries] == _CASH] = np.inf
@@ -248,7 +248,7 @@ class FinancialTransactions(EventSimulation):
     def _card_testing(self, made: Incidents, normal: Columns) -> Columns:
         """A run of small web payments in minutes, each to another shop: is the card alive?"""
         rng = made.rng
-        victim = made.pick(np.arange(len(normal["time"])))[made.which]
+        victim = made.victims(normal["amount"] > 0)[made.which]
         time = normal["time"][victim] + made.uniform(0, 3600)
         time = time + made.elapsed(rng.exponential(25, len(time)) + 4)
         card = normal["card_id"][victim]

@@ -64,9 +64,17 @@ class Incidents:
         return among.take(self.rng.integers(len(among), size=len(self.size)))
 
     def victims(self, odd_for: np.ndarray) -> np.ndarray:
-        """One normal row per incident, among those for which it would be odd if there are any."""
-        fit = np.flatnonzero(odd_for)
-        return self.pick(fit if len(fit) else np.arange(len(odd_for)))
+        """One normal row per incident, spread evenly over those for which it would be odd.
+
+        ``odd_for`` flags the normal rows, in order of time; where it flags none, any will do.
+        """
+        fit = np.flatnonzero(odd_for) if odd_for.any() else np.arange(len(odd_for))
+        m = len(self.size)
+        return fit.take(((np.arange(m) + self.rng.random(m)) / m * len(fit)).astype(np.intp))
+
+    def times(self, normal: np.ndarray) -> np.ndarray:
+        """Beginning of each incident, at the time of a normal row, repeated over its rows."""
+        return np.asarray(normal[self.victims(np.ones(len(normal), dtype=bool))][self.which])
 
     def elapsed(self, gaps: np.ndarray) -> np.ndarray:
         """Time since the incident's first row, given the gap before each row (first ignored)."""

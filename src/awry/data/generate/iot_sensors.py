@@ -146,8 +146,9 @@ class IotSensors(Simulation):
         budget = self._ticks * self.entities * self.anomaly_rate
         for code, kind, incidents in self.incidents(index, budget):
             numbers = self.number(incidents)[incidents.step == 0]
-            for number, size in zip(numbers, incidents.size, strict=True):
-                spot = self._spot(incidents.rng, kind, rows, int(size))
+            for part, (number, size) in enumerate(zip(numbers, incidents.size, strict=True)):
+                first, last = (self._ticks * p // len(numbers) for p in (part, part + 1))
+                spot = self._spot(incidents.rng, kind, rows, int(size), first, last)
                 if spot is not None:
                     getattr(self, f"_{kind}")(incidents.rng, {k: v[spot] for k, v in rows.items()})
                     rows["kind"][spot], rows["incident"][spot] = code, number
@@ -164,10 +165,19 @@ class IotSensors(Simulation):
         }
 
     def _spot(
-        self, rng: np.random.Generator, kind: str, rows: Columns, size: int
+        self,
+        rng: np.random.Generator,
+        kind: str,
+        rows: Columns,
+        size: int,
+        first: int,
+        last: int,
     ) -> tuple[slice, int] | None:
-        """A stretch of one machine that is still healthy, where this kind of failure is odd."""
-        begin = rng.integers(self._ticks, size=6)
+        """A stretch of one machine that is still healthy, where this kind of failure is odd.
+
+        It begins from tick ``first`` to ``last``, so that a block's incidents spread over it.
+        """
+        begin = rng.integers(first, max(last, first + 1), size=6)
         machine = rng.integers(self.entities, size=6)
         # Hot is odd at low load, low pressure at high load; the others are odd anywhere.
         side = {"overheating": 1, "pressure_loss": -1}.get(kind, 0)

@@ -56,6 +56,11 @@ _DUTIES: dict[str, dict[str, int]] = {
     "database": {"dns": 40, "ntp": 10, "backup": 50},
     "backup": {"cloud": 60, "backup": 30, "dns": 10},
 }
+#: Which server provides a service; the others are provided outside.
+_PROVIDERS = {
+    "dns": "dns", "smb": "file", "imap": "mail", "smtp": "mail", "sql": "database",
+    "ssh": "database", "ntp": "dns", "backup": "backup",
+}  # fmt: skip
 _OFFICE_DAYS = (1.0, 1.05, 1.05, 1.0, 0.9, 0.08, 0.06)
 _RHYTHMS = np.array(
     [
@@ -124,38 +129,34 @@ class NetworkTraffic(EventSimulation):
         self.hosts = Population(pace, group, _RHYTHMS)
         self._volume = rng.lognormal(0.0, 0.35, len(pace))
         jobs = [_WORK] * n + [_DUTIES[role] for role in _SERVERS]
-        habits = [self._habits_of(rng, job) for job in jobs]
+        habits = [self._habits_of(rng, host, job) for host, job in enumerate(jobs)]
         self._service = np.array([service for service, _ in habits])
         self._peer = np.array([peer for _, peer in habits])
         return self._words(rng)
 
     def _habits_of(
-        self, rng: np.random.Generator, job: dict[str, int]
+        self, rng: np.random.Generator, host: int, job: dict[str, int]
     ) -> tuple[np.ndarray, np.ndarray]:
         """Services and peers that a host returns to, as many slots as its habit is strong."""
         weights = np.array(list(job.values()))
         names = rng.choice(list(job), _HABITS, p=weights / weights.sum())
-        peer = self._outside + favourite(rng, _HABITS, _SITES)
-        places = {
-            "dns": "dns", "smb": "file", "imap": "mail", "smtp": "mail", "sql": "database",
-            "ssh": "database", "ntp": "dns", "backup": "backup",
-        }  # fmt: skip
-        for service, role in places.items():
+        outside = self._outside + favourite(rng, _HABITS, _SITES)
+        peer = outside.copy()
+        for service, role in _PROVIDERS.items():
             peer[names == service] = rng.choice(self._server[role])
-        if job is _DUTIES["mail"]:
-            outward = names == "smtp"
-            peer[outward] = self._outside + favourite(rng, int(outward.sum()), _SITES)
+        # The mail and name servers pass on to their like outside what they serve inside.
+        away = (peer == host) | ((names == "smtp") & (job is _DUTIES["mail"]))
+        peer[away] = outside[away]
         return np.array([_CODE[name] for name in names]), peer
 
     def _words(self, rng: np.random.Generator) -> dict[str, list[str]]:
         # First octets that are public and unicast, so none clashes with the 10.0.0.0/8 inside.
         first = rng.choice([o for o in range(11, 223) if o not in (127, 169, 172, 192)], _OUTSIDE)
-        second, third = rng.integers(256, size=(2, _OUTSIDE))
-        fourth = np.arange(_OUTSIDE) % 254 + 1
-        outside = [
-            f"{a}.{b}.{c}.{d}" for a, b, c, d in zip(first, second, third, fourth, strict=True)
-        ]
-        inside = [f"10.0.{i // 250}.{i % 250 + 1}" for i in range(self.entities)]
+        second = rng.integers(256, size=_OUTSIDE)
+        third, fourth = np.divmod(rng.permutation(256 * 254)[:_OUTSIDE], 254)
+        octets = zip(first, second, third, fourth + 1, strict=True)
+        outside = [".".join(map(str, address)) for address in octets]
+        inside = [f"10.{i // 62_500}.{i // 250 % 250}.{i % 250 + 1}" for i in range(self.entities)]
         servers = [f"10.255.0.{i + 1}" for i in range(len(_SERVERS))]
         # Most of the internet that a European company meets is hosted in few countries.
         others = sorted(set(COUNTRY) - set(_HOSTING))
@@ -190,9 +191,8 @@ class NetworkTraffic(EventSimulation):
         new = ~visitor & (service == _CODE["https"]) & (rng.random(n) < 0.15)
         dst[new] = self._outside + favourite(rng, int(new.sum()), _OUTSIDE)
         rows = self._flows(rng, begin + 3600 * time, src, dst, service)
-        stray = rng.random(n) < 0.02
         # Scanners of the internet and misconfigured clients: part of every normal day.
-        return self._knock(rng, rows, stray)
+        return self._knock(rng, rows, rng.random(n) < 0.02)
 
     def _flows(
         self,
@@ -207,7 +207,7 @@ class NetworkTraffic(EventSimulation):
         n = len(src)
         # One factor per flow for all three sizes: long flows carry more, both ways.
         size = rng.normal(size=n)
-        volume = self._volume[src % len(self._volume)]
+        volume = self._volume[np.minimum(src, len(self._volume) - 1)]
         spread = rng.normal(size=(3, n))
         mixed = [0.6 * size + 0.8 * z for z in spread]
         if bytes_out is None:
@@ -271,9 +271,9 @@ class NetworkTraffic(EventSimulation):
         return self._outside + made.rng.integers(_SITES, _OUTSIDE, len(made.size))
 
     def _bulk_exfiltration(self, made: Incidents, normal: Columns) -> Columns:
-        """One upload of tens of gigabytes, for hours, to an address outside."""
+        """One upload of gigabytes, for an hour and more, to an address outside."""
         rng, n = made.rng, len(made.size)
-        time = made.pick(normal["time"])
+        time = made.times(normal["time"])
         service = np.full(n, _CODE["cloud"])
         sent = rng.lognormal(np.log(6e9), 0.9, n)
         source, peer = self._workstations(made), self._hideouts(made)
@@ -289,7 +289,7 @@ class NetworkTraffic(EventSimulation):
         like = (normal["bytes_out"] >= low) & (normal["bytes_out"] <= high)
         src = self._workstations(made)
         hour = (self.hosts.quiet_hour(rng, src) + rng.uniform(0, 0.7, len(src))) * 3600
-        day = made.pick(normal["time"])
+        day = normal["time"][made.victims(normal["bytes_out"] > 0)]
         time = (day + (hour - day - self.clock) % 86_400)[made.which]
         time = time + made.elapsed(rng.uniform(60, 600, len(time)))
         service = np.full(len(time), _CODE["cloud"])
@@ -300,7 +300,7 @@ class NetworkTraffic(EventSimulation):
     def _ddos(self, made: Incidents, normal: Columns) -> Columns:
         """Addresses all over the world ask a web server for little, all within minutes."""
         rng, n = made.rng, len(made.which)
-        begin = made.pick(normal["time"])[made.which]
+        begin = made.times(normal["time"])
         time = begin + made.elapsed(rng.exponential(1.5, n))
         target = made.pick(self._server["web"])[made.which]
         source = self._outside + rng.integers(_OUTSIDE, size=n)
@@ -311,7 +311,7 @@ class NetworkTraffic(EventSimulation):
     def _port_scan(self, made: Incidents, normal: Columns) -> Columns:
         """One address, inside or outside, tries port after port of a server."""
         rng, n = made.rng, len(made.which)
-        begin = made.pick(normal["time"])[made.which]
+        begin = made.times(normal["time"])
         time = begin + made.elapsed(rng.exponential(2.0, n))
         inner = rng.random(len(made.size)) < 0.5
         source = np.where(inner, self._workstations(made), self._hideouts(made))[made.which]
@@ -322,7 +322,7 @@ class NetworkTraffic(EventSimulation):
     def _beaconing(self, made: Incidents, normal: Columns) -> Columns:
         """A workstation calls the same address at a steady beat, a little each time."""
         rng, n = made.rng, len(made.which)
-        begin = made.pick(normal["time"])[made.which]
+        begin = made.times(normal["time"])
         beat = made.uniform(45, 600)
         time = begin + made.elapsed(beat * rng.normal(1, 0.02, n))
         source, peer = self._workstations(made)[made.which], self._hideouts(made)[made.which]

@@ -114,14 +114,19 @@ class UserBehavior(EventSimulation):
         countries = sorted(set(places.COUNTRY))
         self._country = np.array([countries.index(c) for c in places.COUNTRY])
         # Addresses: each user's home, then a pool per city: offices, hotels, networks of phones.
-        octets = rng.integers(1, 255, size=(n + cities * _POOL, 2))
+        # The first three octets are a function of the position, all different.
+        last = rng.integers(1, 255, size=n + cities * _POOL)
+        ips = [
+            f"{62 + i % 38}.{i // 38 % 256}.{(37 * i + i // 9728) % 256}.{d}"
+            for i, d in enumerate(last)
+        ]
         return {
             "user_id": [f"user_{i:04d}" for i in range(n)],
             "role": list(_ROLES),
             "action": _NAMES,
             "resource": _RESOURCES,
             "device": _DEVICES,
-            "ip": [f"{62 + i % 38}.{i // 38 % 256}.{c}.{d}" for i, (c, d) in enumerate(octets)],
+            "ip": ips,
             "country": countries,
             "city": places.CITY,
         }
@@ -147,7 +152,9 @@ class UserBehavior(EventSimulation):
             "ip": ip[session],
             "city": city[session],
         }
-        return self._events(rng, when, rows)
+        order = np.argsort(when)
+        rows = {name: values[order] for name, values in rows.items()}
+        return self._events(rng, when[order], rows)
 
     def _walk(
         self, rng: np.random.Generator, user: np.ndarray, start: np.ndarray
@@ -264,7 +271,7 @@ class UserBehavior(EventSimulation):
     def _bot(self, made: Incidents, normal: Columns) -> Columns:
         """A script on a user's account: page after page, at a beat no hand keeps."""
         rng, n = made.rng, len(made.which)
-        victim = made.pick(np.arange(len(normal["time"])))
+        victim = made.victims(normal["bytes"] > 0)
         rows = self._session_like(made, normal, victim)
         rows["action"] = np.where(made.step == 0, _LOGIN, _VIEW)
         beat = made.uniform(0.6, 3.0) * rng.normal(1, 0.04, n)
@@ -274,7 +281,7 @@ class UserBehavior(EventSimulation):
     def _brute_force(self, made: Incidents, normal: Columns) -> Columns:
         """Password after password for one user from one address; now and then one is right."""
         rng, n = made.rng, len(made.which)
-        victim = made.pick(np.arange(len(normal["time"])))
+        victim = made.victims(normal["bytes"] > 0)
         rows = self._session_like(made, normal, victim)
         last = made.step == made.size[made.which] - 1
         right = (rng.random(len(made.size)) < 0.3)[made.which]
