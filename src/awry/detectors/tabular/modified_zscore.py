@@ -44,7 +44,7 @@ class ModifiedZScore(Univariate):
     >>> import numpy as np
     >>> x = np.array([[2.1], [2.6], [2.4], [2.5], [2.3], [2.1], [2.3], [2.6], [8.2], [8.3]])
     >>> ModifiedZScore().fit(x).decision_scores_[-2:].round(2)
-    array([13.07, 13.3 ])
+    array([25.86, 26.31])
     """
 
     card = Card(
