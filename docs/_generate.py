@@ -31,7 +31,10 @@ def detectors() -> str:
     lines = ["# Detectors", "", "Made from the cards, as `awry detectors` is.", ""]
     for family, members in itertools.groupby(cards, key=lambda c: c.family):
         lines += [f"## {family.capitalize()}", ""]
-        lines += ["| detector | finds | misses | fit | score | paper |", "|---|---|---|---|---|---|"]
+        lines += [
+            "| detector | finds | misses | fit | score | paper |",
+            "|---|---|---|---|---|---|",
+        ]
         lines += [_row(card) for card in members]
         lines.append("")
     lines += ["```{toctree}", ":hidden:", ""]
@@ -53,7 +56,14 @@ def _row(card: Card) -> str:
         if holds
     ]
     name = f"[{card.name}](api_{card.name})" + (f"<br>*{', '.join(marks)}*" if marks else "")
-    cells = [name, card.finds, card.misses, card.fit_cost, card.score_cost, f"{card.paper} {card.year}"]
+    cells = [
+        name,
+        card.finds,
+        card.misses,
+        card.fit_cost,
+        card.score_cost,
+        f"{card.paper} {card.year}",
+    ]
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

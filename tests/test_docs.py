@@ -20,7 +20,11 @@ _BLOCK = re.compile(r"^```(python|bash)\n(.*?)^```", re.M | re.S)
 
 def _commands(block: str) -> list[list[str]]:
     joined = block.replace("\\\n", " ")
-    return [shlex.split(line, comments=True)[1:] for line in joined.splitlines() if line.startswith("awry ")]
+    return [
+        shlex.split(line, comments=True)[1:]
+        for line in joined.splitlines()
+        if line.startswith("awry ")
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)

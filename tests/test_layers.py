@@ -35,6 +35,11 @@ def _room(path: Path) -> str:
     return path.relative_to(SRC).parts[0].removesuffix(".py")
 
 
+def _exists(module: str) -> bool:
+    path = SRC.parent.joinpath(*module.split("."))
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
 def _imports(path: Path, *, top_only: bool = False) -> set[str]:
     """Modules of awry that ``path`` imports, leaving out those for the type checker."""
     tree = ast.parse(path.read_text())
@@ -47,8 +52,13 @@ def _imports(path: Path, *, top_only: bool = False) -> set[str]:
     found = set()
     for node in tree.body if top_only else nodes:
         if isinstance(node, ast.ImportFrom) and node.module and node.names:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            # `from package import module` depends on the module, not on the rest of the package.
+            found.update(
+                f"{node.module}.{alias.name}"
+                if _exists(f"{node.module}.{alias.name}")
+                else node.module
+                for alias in node.names
+            )
         elif isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
     return {name for name in found if name.split(".")[0] == "awry"}

@@ -24,7 +24,7 @@ def result():
         }
     )
     frame.loc[50, "<b>load</b>"] = 30.0
-    return awry.detect(frame, detector="ecod")
+    return awry.detect(frame, detector="modified_zscore")
 
 
 class _Balanced(HTMLParser):

@@ -39,7 +39,7 @@ def shop() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def result(shop: pd.DataFrame) -> awry.Result:
-    return awry.detect(shop, detector="ecod")
+    return awry.detect(shop, detector="modified_zscore")
 
 
 def test_planted_rows_come_first_and_the_columns_say_why(shop, result):
@@ -99,12 +99,10 @@ def test_batches_count_rows_on(shop, result):
 
 
 def test_missing_and_infinite_values_and_odd_columns_are_coped_with(shop):
-    hard = shop.assign(
-        nothing=np.nan, same=1.0, twin=shop["amount"], huge=shop["amount"] * 1e9
-    )
+    hard = shop.assign(nothing=np.nan, same=1.0, twin=shop["amount"], huge=shop["amount"] * 1e9)
     hard["amount"] = hard["amount"].where(hard.index % 7 != 3)
     hard.loc[5, "huge"] = np.inf
-    found = awry.detect(hard, detector="ecod")
+    found = awry.detect(hard, detector="modified_zscore")
     assert np.isfinite(found.scores).all()
     assert {300, 301, 302} <= set(found.top(15).tolist())
 
@@ -115,12 +113,12 @@ def test_context_finds_what_is_ordinary_elsewhere():
     load = 50 + 40 * np.sin((hour - 6) / 24 * 2 * np.pi) + rng.normal(size=len(hour))
     load[24 * 20 + 3] = 70.0  # ordinary by day, odd at three in the morning
     frame = pd.DataFrame({"hour": hour, "load": load, "noise": rng.normal(size=len(hour))})
-    plain = awry.detect(frame, detector="ecod")
-    given = awry.detect(frame, detector="ecod", context=["hour"])
+    plain = awry.detect(frame, detector="modified_zscore")
+    given = awry.detect(frame, detector="modified_zscore", context=["hour"])
     assert 24 * 20 + 3 not in plain.top(5)
     assert given.top(1)[0] == 24 * 20 + 3
     assert "given hour 3" in str(given.explain([24 * 20 + 3])[0][0])
-    auto = awry.detect(frame, detector="ecod", context="auto")
+    auto = awry.detect(frame, detector="modified_zscore", context="auto")
     assert auto.model.context_.columns == ["hour"]
     assert auto.top(1)[0] == 24 * 20 + 3
 
@@ -141,7 +139,7 @@ def test_groups_have_detectors_of_their_own_and_small_ones_share():
         }
     )
     frame.loc[7, "load"] = 90.0  # b's habit, not a's
-    found = awry.detect(frame, by="host", detector="ecod")
+    found = awry.detect(frame, by="host", detector="modified_zscore")
     assert set(found.model.groups_) == {"a", "b"}
     assert found.top(1)[0] == 7
     again = next(iter(awry.score(frame, found.model)))

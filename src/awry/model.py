@@ -134,6 +134,9 @@ class Model(Configurable):
         levels = self.rule_ if isinstance(self.rule_, Levels) else Levels().fit(scores)
         # Severer levels are never below the threshold, whichever rule set that.
         self.cuts_ = np.maximum.accumulate([self.threshold_, *levels.cuts_[1:]])
+        # A detector has learnt nothing of what never varied. One such cell lifts an ordinary row
+        # to the threshold of the second severity.
+        self.novelty_step_ = float(max(self.cuts_[1] - np.median(scores), 0.0))
         return self
 
     def _new_detector(self, contamination: Any) -> Detector:
@@ -180,6 +183,13 @@ class Model(Configurable):
 
     def score(self, table: pa.Table) -> FloatArray:
         """Scores of the rows of ``table``, shape (n,)."""
+        return self._learnt_score(table) + self.novelty_step_ * self._novelty(table).sum(axis=1)
+
+    def _novelty(self, table: pa.Table) -> FloatArray:
+        """1 where a cell holds what training ruled out, shape (n, len(source_names_))."""
+        return self.encoder_.novelty(table).astype(np.float64)
+
+    def _learnt_score(self, table: pa.Table) -> FloatArray:
         X = self._encode(table)
         if not self.by:
             return self.detector_.decision_function(X)
@@ -236,6 +246,14 @@ class Model(Configurable):
 
     def explain(self, table: pa.Table) -> Explanation:
         """Contributions of the source columns to the scores of the rows of ``table``."""
+        learnt, names = self._explain_learnt(table), self.encoder_.source_names_
+        values = self.novelty_step_ * self._novelty(table)
+        total = learnt.total + values.sum(axis=1)
+        for name, column in zip(learnt.names, learnt.values.T, strict=True):
+            values[:, names.index(name)] += column
+        return Explanation(values, learnt.base, total, names, learnt.meaning)
+
+    def _explain_learnt(self, table: pa.Table) -> Explanation:
         X = self._encode(table)
         if not self.by:
             return self._explain_with(self.detector_, X)
@@ -295,7 +313,11 @@ class Model(Configurable):
     def column_words(self) -> list[dict[str, str]]:
         """What each column was taken for, in words."""
         return [
-            {"column": p.name, "kind": p.kind, "description": p.describe()}
+            {
+                "column": p.name,
+                "kind": p.kind,
+                "description": p.describe().removeprefix(f"{p.name}: "),
+            }
             for p in self.encoder_.profiles_
         ]
 

@@ -10,6 +10,9 @@ from awry.cli import options
 from awry.cli.view import as_json, number_words, progress, table
 from awry.cli.writing import OUT_HELP, Writer
 
+#: Columns listed one by one; more are told by kind, and listed in the report.
+MAX_LISTED = 12
+
 
 @click.command()
 @options.reading
@@ -69,13 +72,26 @@ def detect(
         ctx.exit(1)
 
 
+def _column_lines(columns: list[dict[str, str]]) -> list[str]:
+    """What columns were taken for: one by one, or by kind where there are many."""
+    if len(columns) <= MAX_LISTED:
+        return [f"{c['column']}: {c['description']}" for c in columns]
+    kinds: dict[str, list[str]] = {}
+    for column in columns:
+        kinds.setdefault(column["kind"], []).append(column["column"])
+    return [
+        f"{kind} ({len(names)}): {', '.join(names[:6])}{', ...' if len(names) > 6 else ''}"
+        for kind, names in kinds.items()
+    ]
+
+
 def show(result: Any, top: int) -> None:
     """Print what was read, what was found and why."""
     facts = result.to_dict(top)
     model = facts["detector"]
     click.echo(f"{result.source}: {len(result):,} rows, {len(facts['columns'])} columns")
-    for column in facts["columns"]:
-        click.echo(f"  {column['column']}: {column['description']}")
+    for line in _column_lines(facts["columns"]):
+        click.echo(f"  {line}")
     for note in facts["notes"]:
         click.echo(f"  note: {note}")
     problems = facts["problems"]

@@ -1,4 +1,4 @@
-"""From scores to probabilities: how rare a score is among normal rows, and how likely an anomaly."""
+"""From scores to probabilities: how rare a score is, and how likely it is an anomaly."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.resources import files
@@ -311,8 +311,8 @@ def _nice(step: float) -> float:
 
 
 _TIME_STEPS: Sequence[tuple[float, str]] = (
-    (1, "%H:%M:%S"), (5, "%H:%M:%S"), (15, "%H:%M:%S"), (60, "%H:%M"), (300, "%H:%M"),
-    (900, "%H:%M"), (3600, "%d %b %H:%M"), (4 * 3600, "%d %b %H:%M"), (12 * 3600, "%d %b %H:%M"),
+    (1, "%H:%M:%S"), (5, "%H:%M:%S"), (15, "%H:%M:%S"), (30, "%H:%M:%S"), (60, "%H:%M"), (300, "%H:%M"),
+    (900, "%H:%M"), (1800, "%H:%M"), (3600, "%d %b %H:%M"), (4 * 3600, "%d %b %H:%M"), (12 * 3600, "%d %b %H:%M"),
     (86400, "%d %b"), (7 * 86400, "%d %b"), (30 * 86400, "%b %Y"), (91 * 86400, "%b %Y"),
     (365 * 86400, "%Y"), (5 * 365 * 86400, "%Y"), (25 * 365 * 86400, "%Y"),
 )  # fmt: skip
@@ -320,8 +320,7 @@ _TIME_STEPS: Sequence[tuple[float, str]] = (
 
 def _time_ticks(low: float, high: float, n: int) -> list[tuple[float, str]]:
     want = (high - low) / n
-    fits: Callable[[tuple[float, str]], bool] = lambda s: s[0] >= want  # noqa: E731
-    step, shape = next(filter(fits, _TIME_STEPS), _TIME_STEPS[-1])
+    step, shape = next((s for s in _TIME_STEPS if s[0] >= want), _TIME_STEPS[-1])
     first = math.ceil(low / step)
     values = [i * step for i in range(first, math.floor(high / step) + 1)]
     return [(v, datetime.fromtimestamp(v, UTC).strftime(shape)) for v in values]
