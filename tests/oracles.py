@@ -96,3 +96,23 @@ def fairest_cut(x):
     left = [np.sum((x[:i] - x[:i].mean()) ** 2) + np.sum((x[i:] - x[i:].mean()) ** 2) for i in cuts]
     i = cuts[int(np.argmin(left))]
     return (x[i - 1] + x[i]) / 2
+
+
+def inne(centres, X):
+    """INNE's scores: groups of centres (t, m, d), balls closed; see Bandaragoda et al., section 3."""
+    scores = []
+    for x in X:
+        each = []
+        for group in centres:
+            radius, lonely = [], []
+            for c in group:
+                radius.append(sorted(np.sum((group - c) ** 2, axis=1))[1])
+            for k, c in enumerate(group):
+                others = np.sum((group - c) ** 2, axis=1)
+                others[k] = np.inf
+                nearest = int(np.argmin(others))
+                lonely.append(1 - np.sqrt(radius[nearest] / radius[k]) if radius[k] else 0.0)
+            holds = [k for k, c in enumerate(group) if np.sum((x - c) ** 2) <= radius[k]]
+            each.append(lonely[min(holds, key=lambda k: radius[k])] if holds else 1.0)
+        scores.append(np.mean(each))
+    return np.array(scores)

@@ -20,7 +20,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from awry.kernels.trees import FloatArray, Forest
+from awry.kernels.trees import FloatArray, Forest, IndexArray, IntArray
+
+Codes = NDArray[np.int8]
+Leaves = NDArray[np.uint8]
 
 #: Leaves a tree may have, and thresholds a feature may have, for codes to hold them.
 MAX_LEAVES = 256
@@ -51,7 +54,9 @@ class Plan(NamedTuple):
     runs : ndarray of shape (n_runs, 2), int64
         The tree a run begins with, and its feature; in the order of trees.
     tests : ndarray of shape (n_tests, 6), int64
-        Feature, 8-bit code, kind, slot, left leaf, right leaf; children before parents.
+        Feature, 8-bit code, kind, slot, left leaf, right leaf; children before parents. The kind is
+        1 if the left child is a test too, plus 2 if the right one is; then its leaves were merged
+        into the slot, and for two such children the right one's into the next slot.
     ends : ndarray of shape (t,), int64
         One past the last test of each tree.
     leaves : ndarray of shape (t, 256)
@@ -59,14 +64,14 @@ class Plan(NamedTuple):
     """
 
     edges: FloatArray
-    first: NDArray[np.int64]
+    first: IntArray
     grid: FloatArray
     below: NDArray[np.uint16]
-    step: NDArray[np.int64]
+    step: IntArray
     narrow: NDArray[np.int8]
-    runs: NDArray[np.int64]
-    tests: NDArray[np.int64]
-    ends: NDArray[np.int64]
+    runs: IntArray
+    tests: IntArray
+    ends: IntArray
     leaves: FloatArray
 
 
@@ -133,7 +138,9 @@ def _spread(edges: FloatArray, cells: int) -> tuple[float, float]:
 
 
 @njit(cache=True, nogil=True)
-def schedule(feature, codes, left, value, roots):
+def schedule(
+    feature: IndexArray, codes: IntArray, left: IndexArray, value: FloatArray, roots: IndexArray
+) -> tuple[IntArray, IntArray, FloatArray]:
     """Put the tests of each tree in the order of merging; see :class:`Plan` for what returns."""
     n_trees = roots.size - 1
     tests = np.zeros((left.size, 6), np.int64)
@@ -162,12 +169,12 @@ def schedule(feature, codes, left, value, roots):
             test = tests[size]
             test[0], test[1] = feature[k], codes[k]
             for side in range(2):
-                child = np.int64(left[k]) + side
-                if left[child] != child:
+                below = np.int64(left[k]) + side
+                if left[below] != below:
                     test[2] += 1 << side
                     slots -= 1
                 else:
-                    leaves[t, n_leaves] = value[child]
+                    leaves[t, n_leaves] = value[below]
                     test[4 + side] = n_leaves
                     n_leaves += 1
             test[3] = slots
@@ -178,7 +185,7 @@ def schedule(feature, codes, left, value, roots):
 
 
 @njit(cache=True, nogil=True)
-def find_cells(x, scale, offset, cells, out):
+def find_cells(x: FloatArray, scale: float, offset: float, cells: int, out: IndexArray) -> None:
     """The cell of each value of ``x``, into ``out``."""
     top = cells - 1.0
     for i in range(x.size):
@@ -186,17 +193,26 @@ def find_cells(x, scale, offset, cells, out):
 
 
 @njit(cache=True, nogil=True)
-def encode(x, edges, scale, offset, below, step, code, guess):
+def encode(
+    x: FloatArray,
+    edges: FloatArray,
+    scale: float,
+    offset: float,
+    below: NDArray[np.uint16],
+    step: int,
+    code: NDArray[np.uint16],
+    guess: IndexArray,
+) -> None:
     """Count the ``edges`` below each value of ``x``, into ``code``; ``guess`` is scratch."""
     find_cells(x, scale, offset, below.size, guess)
     for i in range(x.size):
         guess[i] = below[guess[i]]
-    step = np.uint32(step)
-    while step > 0:
+    stride = np.uint32(step)
+    while stride > 0:
         for i in range(x.size):
             at = guess[i]
-            guess[i] = at + step * np.uint32(edges[at + step - np.uint32(1)] < x[i])
-        step >>= np.uint32(1)
+            guess[i] = at + stride * np.uint32(edges[at + stride - np.uint32(1)] < x[i])
+        stride >>= np.uint32(1)
     for i in range(x.size):
         code[i] = guess[i]
 
@@ -206,7 +222,7 @@ def encode(x, edges, scale, offset, below, step, code, guess):
 
 
 @njit(cache=True, nogil=True)
-def merge_leaves(x, code, slot, a, b):
+def merge_leaves(x: Codes, code: np.int8, slot: Leaves, a: np.uint8, b: np.uint8) -> None:
     """``slot = b if x > code else a`` for two leaves."""
     for i in range(x.size):
         new = b if x[i] > code else a
@@ -214,7 +230,7 @@ def merge_leaves(x, code, slot, a, b):
 
 
 @njit(cache=True, nogil=True)
-def merge_right_leaf(x, code, slot, b):
+def merge_right_leaf(x: Codes, code: np.int8, slot: Leaves, b: np.uint8) -> None:
     """``slot = b if x > code else slot``."""
     for i in range(x.size):
         old = slot[i]
@@ -223,7 +239,7 @@ def merge_right_leaf(x, code, slot, b):
 
 
 @njit(cache=True, nogil=True)
-def merge_left_leaf(x, code, slot, a):
+def merge_left_leaf(x: Codes, code: np.int8, slot: Leaves, a: np.uint8) -> None:
     """``slot = slot if x > code else a``."""
     for i in range(x.size):
         old = slot[i]
@@ -232,7 +248,7 @@ def merge_left_leaf(x, code, slot, a):
 
 
 @njit(cache=True, nogil=True)
-def merge_slots(x, code, slot, right):
+def merge_slots(x: Codes, code: np.int8, slot: Leaves, right: Leaves) -> None:
     """``slot = right if x > code else slot``."""
     for i in range(x.size):
         old, other = slot[i], right[i]
@@ -241,7 +257,20 @@ def merge_slots(x, code, slot, right):
 
 
 @njit(cache=True, nogil=True)
-def score(X, rows, edges, first, grid, below, step, narrow, runs, tests, ends, leaves):
+def score(
+    X: FloatArray,
+    rows: int,
+    edges: FloatArray,
+    first: IntArray,
+    grid: FloatArray,
+    below: NDArray[np.uint16],
+    step: IntArray,
+    narrow: Codes,
+    runs: IntArray,
+    tests: IntArray,
+    ends: IntArray,
+    leaves: FloatArray,
+) -> FloatArray:
     """Sum over trees of the value of the leaf each row of ``X`` (n, d) ends in; shape (n,).
 
     Takes a :class:`Plan` from the third argument on; ``rows`` are taken at a time.

@@ -10,13 +10,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from awry.kernels.trees import (
     BLOCK,
     FloatArray,
     IndexArray,
+    IntArray,
     LeafValue,
+    State,
     fill_means,
     split_range,
     uniform,
@@ -42,7 +43,7 @@ class PlaneForest(NamedTuple):
     left: IndexArray
     value: FloatArray
     roots: IndexArray
-    height: NDArray[np.int64]
+    height: IntArray
 
     @property
     def base(self) -> float:
@@ -51,14 +52,14 @@ class PlaneForest(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def normal(state):
+def normal(state: State) -> float:
     """A standard normal number (Box and Muller, 1958)."""
     radius = np.sqrt(-2.0 * np.log(1.0 - uniform(state)))
-    return radius * np.cos(2.0 * np.pi * uniform(state))
+    return float(radius * np.cos(2.0 * np.pi * uniform(state)))
 
 
 @njit(cache=True, nogil=True)
-def pick_varying(X, rows, columns, q, state):
+def pick_varying(X: FloatArray, rows: IntArray, columns: IntArray, q: int, state: State) -> int:
     """Move up to ``q`` features that vary among ``rows`` to the front of ``columns``; how many."""
     found = 0
     for j in range(columns.size):
@@ -74,7 +75,14 @@ def pick_varying(X, rows, columns, q, state):
 
 
 @njit(cache=True, nogil=True)
-def project(X, rows, feature, weight, centre, out):
+def project(
+    X: FloatArray,
+    rows: IntArray,
+    feature: IntArray,
+    weight: FloatArray,
+    centre: FloatArray,
+    out: FloatArray,
+) -> None:
     """Signed position of ``rows`` along a plane's normal, into ``out``."""
     for i in range(rows.size):
         total = 0.0
@@ -84,7 +92,15 @@ def project(X, rows, feature, weight, centre, out):
 
 
 @njit(cache=True, nogil=True)
-def draw_plane(X, rows, features, unit, weight, centre, state):
+def draw_plane(
+    X: FloatArray,
+    rows: IntArray,
+    features: IntArray,
+    unit: FloatArray,
+    weight: FloatArray,
+    centre: FloatArray,
+    state: State,
+) -> None:
     """A normal of random direction and a point drawn from the box around ``rows``.
 
     Hariri et al., algorithm 2, in coordinates divided by ``unit``.
@@ -97,7 +113,14 @@ def draw_plane(X, rows, features, unit, weight, centre, state):
 
 
 @njit(cache=True, nogil=True)
-def draw_direction(X, rows, features, weight, centre, state):
+def draw_direction(
+    X: FloatArray,
+    rows: IntArray,
+    features: IntArray,
+    weight: FloatArray,
+    centre: FloatArray,
+    state: State,
+) -> None:
     """Random weights for the features as standardised among ``rows``."""
     for j in range(features.size):
         f = features[j]
@@ -113,7 +136,7 @@ def draw_direction(X, rows, features, weight, centre, state):
 
 
 @njit(cache=True, nogil=True)
-def fairest_cut(x):
+def fairest_cut(x: FloatArray) -> float:
     """The threshold that leaves the least pooled variance of ``x`` (n,) on its two sides.
 
     That is where the sum of squares between the sides is greatest. NaN where all values are equal.
@@ -132,7 +155,15 @@ def fairest_cut(x):
 
 
 @njit(cache=True, nogil=True)
-def grow_planes(X, columns, unit, q, max_depth, fair, seed):
+def grow_planes(
+    X: FloatArray,
+    columns: IntArray,
+    unit: FloatArray,
+    q: int,
+    max_depth: int,
+    fair: bool,
+    seed: int,
+) -> tuple[IndexArray, FloatArray, FloatArray, FloatArray, IndexArray, IntArray, IntArray]:
     """Grow one tree on all rows of ``X`` (n, d), on planes over up to ``q`` of ``columns``.
 
     With ``fair`` a direction is drawn and cut where the pooled standard deviation falls most,
@@ -174,8 +205,9 @@ def grow_planes(X, columns, unit, q, max_depth, fair, seed):
             if fair:
                 cut = fairest_cut(position)
             if np.isfinite(cut):
-                feature[node, :used] = f
                 threshold[node] = cut
+                for j in range(used):
+                    feature[node, j] = f[j]
                 i, j = 0, here.size
                 while i < j:
                     if position[i] > cut:
@@ -187,10 +219,10 @@ def grow_planes(X, columns, unit, q, max_depth, fair, seed):
                 left[node] = size
                 start[size], count[size] = begin, i
                 start[size + 1], count[size + 1] = begin + i, here.size - i
-                depth[size : size + 2] = depth[node] + 1
+                depth[size] = depth[size + 1] = depth[node] + 1
                 size += 2
             else:
-                w[:] = 0.0
+                weight[node] = 0.0
         node += 1
     return (
         feature[:size], weight[:size], centre[:size], threshold[:size], left[:size], depth[:size],
@@ -199,7 +231,9 @@ def grow_planes(X, columns, unit, q, max_depth, fair, seed):
 
 
 @njit(cache=True, nogil=True)
-def side(x, feature, weight, centre, threshold):
+def side(
+    x: FloatArray, feature: IndexArray, weight: FloatArray, centre: FloatArray, threshold: float
+) -> np.uint32:
     """1 where the row ``x`` (d,) lies beyond the plane, else 0."""
     total = 0.0
     for j in range(feature.size):
@@ -208,7 +242,17 @@ def side(x, feature, weight, centre, threshold):
 
 
 @njit(cache=True, nogil=True)
-def walk_planes(X, feature, weight, centre, threshold, left, value, roots, height):
+def walk_planes(
+    X: FloatArray,
+    feature: IndexArray,
+    weight: FloatArray,
+    centre: FloatArray,
+    threshold: FloatArray,
+    left: IndexArray,
+    value: FloatArray,
+    roots: IndexArray,
+    height: IntArray,
+) -> FloatArray:
     """Sum over trees of the value of the leaf each row of ``X`` (n, d) ends in; shape (n,)."""
     n = X.shape[0]
     out = np.zeros(n)
@@ -229,7 +273,17 @@ def walk_planes(X, feature, weight, centre, threshold, left, value, roots, heigh
 
 
 @njit(cache=True, nogil=True)
-def attribute_planes(X, feature, weight, centre, threshold, left, value, roots, height):
+def attribute_planes(
+    X: FloatArray,
+    feature: IndexArray,
+    weight: FloatArray,
+    centre: FloatArray,
+    threshold: FloatArray,
+    left: IndexArray,
+    value: FloatArray,
+    roots: IndexArray,
+    height: IntArray,
+) -> FloatArray:
     """Share each row's sum among features: shape (n, d); the parts add to the sum less the base.
 
     As :func:`awry.kernels.trees.attribute`; the features of a plane share the change of a step by
@@ -285,7 +339,7 @@ def grow_plane_forest(
     trees, roots, height = [], [0], []
     for _ in range(n_trees):
         rows = rng.choice(n, n_rows, replace=False, shuffle=False) if n_rows < n else slice(None)
-        seed = rng.integers(2**63)
+        seed = int(rng.integers(2**63))
         *planes, left, depth, count = grow_planes(
             np.require(X[rows], np.float64, ["C", "W"]), np.arange(d), unit, n_features, max_depth,
             fair, seed,

@@ -9,16 +9,19 @@ Children come after their parents. Indices are unsigned, which spares numba's wr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 IndexArray = NDArray[np.uint32]
+#: State of the random generator, of shape (1,).
+State = NDArray[np.uint64]
 #: From the depth of nodes and the rows they hold to what they add to a row's sum.
-LeafValue = Callable[[NDArray[np.int64], NDArray[np.int64]], FloatArray]
+LeafValue = Callable[[IntArray, IntArray], FloatArray]
 
 #: Rows that walk a tree together: many enough to hide the latency of loads, few enough for L1.
 BLOCK = 256
@@ -47,12 +50,37 @@ class Forest(NamedTuple):
     left: IndexArray
     value: FloatArray
     roots: IndexArray
-    height: NDArray[np.int64]
+    height: IntArray
 
     @property
     def base(self) -> float:
         """Sum of the root values: what a row drawn from the grown-on rows gets on average."""
         return float(self.value[self.roots[:-1]].sum())
+
+
+def is_sound(forest: Any, d: int) -> bool:
+    """Whether walks over ``d`` features stay inside the arrays of ``forest``, of either kind."""
+    feature, left, roots = (
+        forest.feature,
+        forest.left.astype(np.int64),
+        forest.roots.astype(np.int64),
+    )
+    own = np.arange(len(left))
+    inner = left != own
+    if roots[0] != 0 or roots[-1] != len(own) or (np.diff(roots) < 1).any():
+        return False
+    end = np.repeat(roots[1:], np.diff(roots))
+    return bool(
+        forest.threshold.shape == forest.value.shape == own.shape == feature.shape[:1]
+        and all(
+            part.shape == feature.shape for part in forest[1 : forest._fields.index("threshold")]
+        )
+        and ((feature >= 0) & (feature < d)).all()
+        and ((left > own) & (left + 1 < end))[inner].all()
+        and np.isposinf(forest.threshold[~inner]).all()
+        and forest.height.shape == roots[1:].shape
+        and ((forest.height >= 0) & (forest.height < np.diff(roots))).all()
+    )
 
 
 def average_path_length(n: int) -> FloatArray:
@@ -67,18 +95,18 @@ def average_path_length(n: int) -> FloatArray:
 
 
 @njit(cache=True, nogil=True)
-def uniform(state):
-    """A number in [0, 1) from SplitMix64 (Steele et al., 2014); ``state`` is uint64, shape (1,)."""
+def uniform(state: State) -> float:
+    """A number in [0, 1) from SplitMix64 (Steele et al., 2014)."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
     z = state[0]
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z = z ^ (z >> np.uint64(31))
-    return (z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+    return float(z >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
 @njit(cache=True, nogil=True)
-def between(low, high, state):
+def between(low: float, high: float, state: State) -> float:
     """A threshold in [low, high), so that ``low`` goes left and ``high`` goes right."""
     u = uniform(state)
     threshold = low * (1.0 - u) + high * u  # does not overflow where high - low would
@@ -86,7 +114,7 @@ def between(low, high, state):
 
 
 @njit(cache=True, nogil=True)
-def split_range(X, rows, f):
+def split_range(X: FloatArray, rows: IntArray, f: int) -> tuple[float, float]:
     """Least and greatest value of feature ``f`` among ``rows``."""
     low = high = X[rows[0], f]
     for i in range(1, rows.size):
@@ -96,7 +124,9 @@ def split_range(X, rows, f):
 
 
 @njit(cache=True, nogil=True)
-def pick_uniform(X, rows, columns, state):
+def pick_uniform(
+    X: FloatArray, rows: IntArray, columns: IntArray, state: State
+) -> tuple[int, float, float]:
     """A feature drawn evenly from those of ``columns`` that vary among ``rows``, and its range."""
     for j in range(columns.size):
         k = j + int(uniform(state) * (columns.size - j))
@@ -108,7 +138,9 @@ def pick_uniform(X, rows, columns, state):
 
 
 @njit(cache=True, nogil=True)
-def pick_by_kurtosis(X, rows, columns, state):
+def pick_by_kurtosis(
+    X: FloatArray, rows: IntArray, columns: IntArray, state: State
+) -> tuple[int, float, float]:
     """A feature drawn with weight log(kurtosis + 1) among ``rows``, and its range.
 
     Putina et al., section 3.2; kurtosis is the fourth standardised moment, 3 for a normal.
@@ -142,7 +174,7 @@ def pick_by_kurtosis(X, rows, columns, state):
 
 
 @njit(cache=True, nogil=True)
-def partition(X, rows, f, threshold):
+def partition(X: FloatArray, rows: IntArray, f: int, threshold: float) -> int:
     """Reorder ``rows`` so that those with ``x[f] <= threshold`` come first; return how many."""
     i, j = 0, rows.size
     while i < j:
@@ -155,7 +187,9 @@ def partition(X, rows, f, threshold):
 
 
 @njit(cache=True, nogil=True)
-def grow(X, columns, max_depth, by_kurtosis, seed):
+def grow(
+    X: FloatArray, columns: IntArray, max_depth: int, by_kurtosis: bool, seed: int
+) -> tuple[IndexArray, FloatArray, IndexArray, IntArray, IntArray]:
     """Grow one tree on all rows of ``X`` (n, d), splitting on ``columns`` (reordered in place).
 
     A node becomes a leaf at ``max_depth``, with one row, or when no column varies in it.
@@ -194,14 +228,14 @@ def grow(X, columns, max_depth, by_kurtosis, seed):
                 start[size], count[size] = start[node], n_left
                 start[size + 1] = start[node] + n_left
                 count[size + 1] = here.size - n_left
-                depth[size : size + 2] = depth[node] + 1
+                depth[size] = depth[size + 1] = depth[node] + 1
                 size += 2
         node += 1
     return feature[:size], threshold[:size], left[:size], depth[:size], count[:size]
 
 
 @njit(cache=True, nogil=True)
-def fill_means(left, count, value):
+def fill_means(left: IndexArray, count: IntArray, value: FloatArray) -> None:
     """Set ``value`` at inner nodes to the mean of their leaves, weighted with ``count``."""
     for k in range(left.size - 1, -1, -1):
         child = left[k]
@@ -211,7 +245,15 @@ def fill_means(left, count, value):
 
 
 @njit(cache=True, nogil=True)
-def walk(X, feature, threshold, left, value, roots, height):
+def walk(
+    X: FloatArray,
+    feature: IndexArray,
+    threshold: FloatArray,
+    left: IndexArray,
+    value: FloatArray,
+    roots: IndexArray,
+    height: IntArray,
+) -> FloatArray:
     """Sum over trees of the value of the leaf each row of ``X`` (n, d) ends in; shape (n,)."""
     n = X.shape[0]
     out = np.zeros(n)
@@ -231,7 +273,15 @@ def walk(X, feature, threshold, left, value, roots, height):
 
 
 @njit(cache=True, nogil=True)
-def attribute(X, feature, threshold, left, value, roots, height):
+def attribute(
+    X: FloatArray,
+    feature: IndexArray,
+    threshold: FloatArray,
+    left: IndexArray,
+    value: FloatArray,
+    roots: IndexArray,
+    height: IntArray,
+) -> FloatArray:
     """Share each row's sum among features: shape (n, d).
 
     A step from a node to its child changes the mean of the leaves below; the change is credited to
@@ -277,7 +327,7 @@ def grow_forest(
     for _ in range(n_trees):
         rows = rng.choice(n, n_rows, replace=False, shuffle=False) if n_rows < n else slice(None)
         columns = rng.choice(d, n_columns, replace=False)
-        seed = rng.integers(2**63)
+        seed = int(rng.integers(2**63))
         feature, threshold, left, depth, count = grow(
             np.require(X[rows], np.float64, ["C", "W"]), columns, max_depth, by_kurtosis, seed
         )
