@@ -2,25 +2,25 @@
 
 Thresholds and probabilities both ask one question: how often does a *normal* row score this high?
 :class:`ScoreTail` answers it. Scores enter only as differences divided by a scale, so shifting or
-rescaling them changes no answer.
+rescaling them changes no answer. ``benchmarks/thresholds.py`` measures it on real scores.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.special import log_ndtr
 
-Vector = NDArray[np.float64]
+from awry.core.inputs import FloatArray
 
 _FEW = 50  # below this many scores a tail cannot be fitted, only assumed
-_LOWSH, _C0 = -0.6, 0.01
 _TINY = float(np.finfo(float).tiny)
 
 
-def check_scores(scores: ArrayLike, name: str = "scores") -> Vector:
+def check_scores(scores: ArrayLike, name: str = "scores") -> FloatArray:
     """Return ``scores`` as a float vector; empty, two-dimensional or not finite is refused."""
     values = np.asarray(scores, dtype=float)
     if values.ndim != 1 or len(values) == 0:
@@ -74,7 +74,7 @@ def fit_pareto(excesses: ArrayLike, prior: float | None = None) -> tuple[float, 
     return best[1], float(best[2])
 
 
-def pareto_sf(y: ArrayLike, shape: float, scale: float) -> Vector:
+def pareto_sf(y: ArrayLike, shape: float, scale: float) -> FloatArray:
     """Probability that a generalised Pareto variable exceeds ``y`` (>= 0)."""
     z = np.asarray(y, dtype=float) / scale
     if abs(shape) < 1e-9:
@@ -98,8 +98,8 @@ class ScoreTail:
     brings it back.
     """
 
-    knots: Vector  # (k,) increasing scores of the body; the last one is where the tail starts
-    body: Vector  # (k,) share of normal rows that score at least the knot, > 0
+    knots: FloatArray  # (k,) increasing scores of the body; the last one is where the tail starts
+    body: FloatArray  # (k,) share of normal rows that score at least the knot, > 0
     share: float  # of normal rows in the tail
     shape: float
     scale: float
@@ -108,7 +108,7 @@ class ScoreTail:
     group_std: float = 1.0
 
     @classmethod
-    def fit(cls, scores: Vector, group: bool = True, max_share: float = 0.35) -> ScoreTail:
+    def fit(cls, scores: FloatArray, group: bool = True, max_share: float = 0.35) -> ScoreTail:
         """Fit to ``scores`` (n,), with ``group`` leaving out what :func:`find_group` finds."""
         s = np.sort(scores)
         n = len(s)
@@ -140,13 +140,13 @@ class ScoreTail:
     def start(self) -> float:
         return float(self.knots[-1])
 
-    def sf(self, scores: ArrayLike) -> Vector:
+    def sf(self, scores: ArrayLike) -> FloatArray:
         """Share of normal rows that score as high, per score: falls with the score, never 0."""
         s = np.asarray(scores, dtype=float)
         p = np.interp(s, self.knots, self.body)
         high = s > self.start
         p[high] = self.share * pareto_sf(s[high] - self.start, self.shape, self.scale)
-        return np.maximum(p, _TINY)
+        return np.asarray(np.maximum(p, _TINY))
 
     def isf(self, p: float) -> float:
         """The score that a share of at most ``p`` of the normal rows exceeds."""
@@ -154,17 +154,19 @@ class ScoreTail:
             return float(np.interp(p, self.body[::-1], self.knots[::-1]))
         return self.start + pareto_isf(p / self.share, self.shape, self.scale)
 
-    def posterior(self, scores: ArrayLike) -> Vector:
+    def posterior(self, scores: ArrayLike) -> FloatArray:
         """Probability that a row belongs to the group, by Bayes' rule, per score."""
         s = np.maximum(np.asarray(scores, dtype=float), self.start)
         inside = np.maximum(1 + self.shape * (s - self.start) / self.scale, _TINY)
         normal = -(1 + 1 / (self.shape or 1e-9)) * np.log(inside) - np.log(self.scale)
         normal += np.log(self.share * (1 - self.group_share))
         group = _log_cut_normal(s, self.group_mean, self.group_std, self.start)
-        return np.exp(-np.logaddexp(0, normal - group - np.log(self.group_share)))
+        return np.asarray(np.exp(-np.logaddexp(0, normal - group - np.log(self.group_share))))
 
 
-def _body(s: Vector, start: float, normal: float | None = None) -> tuple[Vector, Vector]:
+def _body(
+    s: FloatArray, start: float, normal: float | None = None
+) -> tuple[FloatArray, FloatArray]:
     """Up to 1000 knots of sorted ``s`` not above ``start``, densest at the top, and their share."""
     n = len(s)
     count = int(np.searchsorted(s, start, "right"))
@@ -175,7 +177,7 @@ def _body(s: Vector, start: float, normal: float | None = None) -> tuple[Vector,
     return knots, np.maximum(1 - below / (normal or n), _TINY)
 
 
-def find_group(s: Vector, max_share: float = 0.35) -> ScoreTail | None:
+def find_group(s: FloatArray, max_share: float = 0.35) -> ScoreTail | None:
     """Look for a separate group of high scores in sorted ``s``; None if nothing speaks for one.
 
     Above the median, a normal tail (generalised Pareto) is compared by likelihood with a mixture of
@@ -201,40 +203,36 @@ def find_group(s: Vector, max_share: float = 0.35) -> ScoreTail | None:
     table = _pareto_table(y)
     shape, scale = fit_pareto(y)
     alone = -np.log(scale) - (1 + shape)
-    best = (alone + 1.5 * np.log(n) / (above * n) + _C0, None)
+    floor = alone + 1.5 * np.log(n) / (above * n) + 0.01
+    best: _Mixture | None = None
     for split in (0.3, 0.5, 0.7, 0.85, 0.93, 0.97):
-        value, share, mean, std, shape, scale = _mixture(
-            y, table, (np.arange(m) >= split * m) * 1.0
-        )
-        rare = float(pareto_sf(mean, shape, scale)) * (1 - share)
-        if value > best[0] and rare < 0.05 and share * above <= max_share:
-            best = (value, (share * above, mean, std, shape, scale))
-    if best[1] is None:
+        found = _mixture(y, table, (np.arange(m) >= split * m).astype(float))
+        rare = (1 - found.share) * pareto_sf(found.mean, found.shape, found.scale)
+        if found.value > floor and rare < 0.05 and found.share * above <= max_share:
+            best, floor = found, found.value
+    if best is None:
         return None
-    group, mean, std, shape, scale = best[1]
-    normal = 1 - group
+    group = best.share * above
     return ScoreTail(
-        *_body(s, start, n * normal),
-        share=(above - group) / normal,
-        shape=shape,
-        scale=scale * unit,
+        *_body(s, start, n * (1 - group)),
+        share=(above - group) / (1 - group),
+        shape=best.shape,
+        scale=best.scale * unit,
         group_share=group,
-        group_mean=start + mean * unit,
-        group_std=std * unit,
+        group_mean=float(start + best.mean * unit),
+        group_std=best.std * unit,
     )
 
 
-def _log_cut_normal(y: Vector, mean: float, std: float, low: float = 0.0) -> Vector:
+def _log_cut_normal(y: FloatArray, mean: float, std: float, low: float = 0.0) -> FloatArray:
     """Log density at ``y`` of a normal distribution cut off below ``low``."""
-    log_mass = log_ndtr((mean - low) / std)
-    return -0.5 * ((y - mean) / std) ** 2 - np.log(std * np.sqrt(2 * np.pi)) - log_mass
+    log_mass = np.log(std * np.sqrt(2 * np.pi)) + log_ndtr((mean - low) / std)
+    return np.asarray(-0.5 * ((y - mean) / std) ** 2 - log_mass)
 
 
-def _pareto_table(y: Vector) -> tuple[Vector, Vector, Vector]:
+def _pareto_table(y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shapes (k,), scales (k,) and log densities (k, m) at ``y`` of a grid of Pareto laws."""
-    shapes, scales = np.meshgrid(
-        _LOWSH + np.arange(0, 0.61 - _LOWSH, 0.1) + 1e-6, np.exp(np.arange(-4, 2.6, 0.1))
-    )
+    shapes, scales = np.meshgrid(np.arange(-0.6, 0.61, 0.1) + 1e-6, np.exp(np.arange(-4, 2.6, 0.1)))
     shape, scale = shapes.ravel(), scales.ravel()
     inside = 1 + np.outer(shape / scale, y)
     log_density = -(1 + 1 / shape)[:, None] * np.log(np.maximum(inside, 1e-12))
@@ -242,26 +240,39 @@ def _pareto_table(y: Vector) -> tuple[Vector, Vector, Vector]:
     return shape, scale, np.where(inside > 1e-12, log_density, -50.0)
 
 
-def _mixture(
-    y: Vector, table: tuple[Vector, Vector, Vector], member: Vector
-) -> tuple[float, float, float, float, float, float]:
-    """EM for a Pareto law of ``table`` and a normal law: (value, share, mean, std, shape, scale).
+class _Mixture(NamedTuple):
+    """A Pareto law and a normal law for excesses, and their mean log-likelihood ``value``."""
 
-    ``member`` (m,) is the first guess of the probability that each excess belongs to the group.
+    value: float
+    share: float  # of the normal law
+    mean: float
+    std: float
+    shape: float
+    scale: float
+
+
+def _mixture(
+    y: FloatArray, table: tuple[FloatArray, FloatArray, FloatArray], member: FloatArray
+) -> _Mixture:
+    """EM for a Pareto law of ``table`` and a cut-off normal law.
+
+    ``member`` (m,) is the first guess of the probability that each excess is of the normal law.
     """
     shapes, scales, densities = table
-    value = -np.inf
+    found = _Mixture(-np.inf, 0.0, 0.0, 1.0, 0.0, 1.0)
     for _ in range(100):
-        share = float(np.clip(member.mean(), 1e-3, 1 - 1e-3))
+        total = float(member.sum())
+        if total < 1:  # less than one row is no group
+            return found._replace(value=-np.inf)
+        share = min(total / len(y), 0.999)
         i = int(np.argmax(densities @ (1 - member)))
-        if member.sum() < 1:
-            return -np.inf, 0.0, 0.0, 1.0, 0.0, 1.0
-        mean = float(member @ y / member.sum())
-        std = max(float(np.sqrt(member @ (y - mean) ** 2 / member.sum())), 0.1)
+        mean = float(member @ y) / total
+        std = max(float(member @ (y - mean) ** 2 / total) ** 0.5, 0.1)
         group = _log_cut_normal(y, mean, std) + np.log(share)
         both = np.logaddexp(np.log1p(-share) + densities[i], group)
         member = np.exp(group - both)
-        before, value = value, float(both.mean())
+        before, value = found.value, float(both.mean())
+        found = _Mixture(value, share, mean, std, float(shapes[i]), float(scales[i]))
         if value - before < 1e-6:
             break
-    return value, share, mean, std, float(shapes[i]), float(scales[i])
+    return found
