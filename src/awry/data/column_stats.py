@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from awry.core.inputs import FloatArray
-from awry.data.values import as_seconds
+from awry.data.values import as_seconds, count_levels
 
 #: Quantiles, distinct values and formats are taken from so many rows spread over the table.
 SAMPLE = 1 << 16
@@ -28,15 +27,16 @@ def add_number_stats(stats: dict[str, Any], floats: FloatArray, reading: Any) ->
     sample = np.sort(sample[np.isfinite(sample)])
     finite = floats if np.isfinite(floats).all() else floats[np.isfinite(floats)]
     stats["infinite"] = stats["present"] - len(finite)
-    unit = ("", "") if reading is None else (reading.get("prefix", ""), reading.get("suffix", ""))
-    stats["unit"] = list(unit)
+    stats["unit"] = [(reading or {}).get(side, "") for side in ("prefix", "suffix")]
     if not len(sample):  # infinities alone, or none in the sample
         sample = np.sort(finite) if len(finite) else np.zeros(1)
     stats["min"], stats["max"] = (
         (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
     )
-    stats["quantiles"] = [float(q) for q in np.quantile(sample, (0.05, 0.25, 0.5, 0.75, 0.95))]
-    stats["distinct"] = 1 + int(np.count_nonzero(np.diff(sample)))
+    unit = max(abs(stats["min"]), abs(stats["max"])) or 1.0  # differences must not overflow
+    quantiles = np.quantile(sample / unit, (0.05, 0.25, 0.5, 0.75, 0.95)) * unit
+    stats["quantiles"] = [float(q) for q in quantiles]
+    stats["distinct"] = 1 + int(np.count_nonzero(sample[1:] != sample[:-1]))
     if stats["distinct"] == 1 and stats["min"] < stats["max"]:
         stats["distinct"] = 2
     stats["unique"] = stats["distinct"] == len(sample) and not stats["infinite"]
@@ -44,16 +44,11 @@ def add_number_stats(stats: dict[str, Any], floats: FloatArray, reading: Any) ->
     stats["whole"] = not stats["infinite"] and bool((finite == np.trunc(finite)).all())
 
 
-def add_level_stats(stats: dict[str, Any], text: pa.StringArray) -> None:
-    """The number of levels and the most frequent ones; of equally frequent ones by name."""
-    counts = pc.value_counts(text.drop_null())
-    sizes = counts.field(1).to_numpy()
-    stats["distinct"] = len(sizes)
-    top = np.sort(sizes)[::-1][: _LEVELS + 1]
-    picks = np.flatnonzero(sizes >= top[min(_LEVELS, len(top)) - 1])[: 50 * _LEVELS]
-    names = counts.field(0).take(pa.array(picks)).to_pylist()
-    found = sorted(zip(names, sizes[picks].tolist(), strict=True), key=lambda lc: (-lc[1], lc[0]))
-    stats["levels"] = [list(pair) for pair in found[:_LEVELS]]
+def add_level_stats(stats: dict[str, Any], values: pa.Array) -> None:
+    """The number of levels, and the most frequent ones with their counts."""
+    found = count_levels(values, _LEVELS)
+    stats["distinct"] = found.distinct
+    stats["levels"] = [list(p) for p in zip(found.names, found.sizes.tolist(), strict=True)]
 
 
 def add_time_stats(stats: dict[str, Any], stamps: pa.Array, reading: Any) -> None:

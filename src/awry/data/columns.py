@@ -173,8 +173,8 @@ def _profile(name: str, column: pa.Array, kind: str | None) -> tuple[ColumnProfi
     reading = None
     if pa.types.is_string(column.type) and kind not in ("category", "text", "identifier"):
         reading = parse.settle(spread(column))
-        if kind == "number" and reading["type"] != "number":
-            raise DataError("the values are not numbers", column=name, remedy="choose another kind")
+        if kind in ("number", "time") and reading["type"] not in ("number", kind):
+            raise _not_of(kind, name)
         reading = None if reading["type"] == "text" else reading
     values, unfit = typed(column, reading)
     if pa.types.is_floating(values.type):
@@ -184,6 +184,8 @@ def _profile(name: str, column: pa.Array, kind: str | None) -> tuple[ColumnProfi
     stats["present"] = n - values.null_count
     if stats["present"] == 0:
         return ColumnProfile(name, "empty", "there are no values", stats), values
+    if kind == "number" and pa.types.is_timestamp(values.type):
+        raise _not_of(kind, name)
     if kind == "boolean" and not pa.types.is_boolean(values.type):
         kind = "category"  # two levels of any sort are coded alike
     if pa.types.is_timestamp(values.type) and kind in (None, "time"):
@@ -191,7 +193,7 @@ def _profile(name: str, column: pa.Array, kind: str | None) -> tuple[ColumnProfi
         why = "values are times" if reading is None else "values read as times"
         return ColumnProfile(name, "time", why, stats, reading), values
     if pa.types.is_boolean(values.type) and kind in (None, "boolean"):
-        add_level_stats(stats, labels(values))
+        add_level_stats(stats, values)
         if stats["distinct"] == 1 and not stats["missing"]:
             stats["value"] = stats["levels"][0][0]
             return ColumnProfile(name, "constant", "there is one value", stats, reading), values
@@ -217,7 +219,7 @@ def _number(
     if kind in (None, "time"):
         unit = rules.epoch_unit("time" if kind else name, stats["min"], stats["max"])
         if kind == "time" and unit is None:
-            raise DataError("the values are not times", column=name, remedy="choose another kind")
+            raise _not_of(kind, name)
     if unit is not None and (kind or stats["distinct"] > 1):
         epoch = {"type": "epoch", "unit": unit}
         stamps, _ = typed(values, epoch)
@@ -229,7 +231,7 @@ def _number(
     if kind == "constant":
         stats["value"] = labels(values)[0].as_py()
     elif kind in ("category", "boolean", "identifier"):
-        add_level_stats(stats, labels(values))
+        add_level_stats(stats, values)
     elif kind == "text":
         return _text(name, labels(values), stats, kind)
     return ColumnProfile(name, kind, why, stats, reading), values
@@ -262,6 +264,10 @@ def _compact_dates(values: pa.Array, stats: dict[str, Any]) -> dict[str, Any] | 
         return None
     reading = parse.settle(spread(values).cast(pa.string()))
     return reading if reading["type"] == "time" else None
+
+
+def _not_of(kind: str, name: str) -> DataError:
+    return DataError(f"the values are not {kind}s", column=name, remedy="choose another kind")
 
 
 def _twin(found: ColumnProfile, values: pa.Array, seen: dict[Any, list[Any]]) -> str | None:

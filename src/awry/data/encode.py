@@ -228,7 +228,9 @@ class TableEncoder(Configurable):
         for source, role, encoding, other in self.parts_:
             if role == "missing":
                 columns.append(encoding.apply(_missing(values[source])))
-            elif role in ("level", "text"):
+            elif role == "level":
+                columns += encoding.apply(values[source])
+            elif role == "text":
                 columns += encoding.apply(labels(values[source]))
             else:
                 numbers = number_of(values[source])
@@ -250,7 +252,7 @@ class TableEncoder(Configurable):
             return
         column = values[p.name]
         if p.kind in ("category", "boolean"):
-            yield Part(p.name, "level", Levels.fit(labels(column)))
+            yield Part(p.name, "level", Levels.fit(column))
             return
         if p.kind == "text":
             yield Part(p.name, "text", Prose.fit(labels(column)))

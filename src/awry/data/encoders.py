@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from awry.core.inputs import FloatArray
 from awry.data.column_stats import SAMPLE
-from awry.data.values import as_float, as_seconds
+from awry.data.values import as_float, as_seconds, count_levels, level_codes
 
 #: A number whose outer half per cent lies further out than this many usual deviations has its
 #: tails drawn in. Twenty leaves all but the heaviest tails as they are: a log-normal with a sigma
@@ -25,8 +25,10 @@ from awry.data.values import as_float, as_seconds
 HEAVY = 20.0
 #: Past this many deviations numbers grow with their logarithm only, so that squares stay exact.
 FAR = 1e4
-#: Categories with at most so many frequent levels get a column for each.
-MAX_ONE_HOT = 8
+_LEAST = float(np.finfo(float).tiny)
+#: Categories with at most so many frequent levels get a column for each. More columns of ordinary
+#: levels drown the rest: detectors that draw columns at random look at little else.
+MAX_ONE_HOT = 4
 #: Levels and words remembered; the rest counts as rare.
 MAX_LEVELS = 10_000
 MAX_WORDS = 5_000
@@ -60,30 +62,36 @@ class Scaled(NamedTuple):
         low, high = float(finite.min()), float(finite.max())
         if not len(sample):
             sample = finite
-        q1, center, q3 = np.quantile(sample, (0.25, 0.5, 0.75))
-        edge = len(sample) // 100
-        middle = sample[edge : len(sample) - edge]
-        # Means and squares of numbers near the largest float would overflow.
+        # Differences and squares of numbers near the largest float would overflow.
         unit = max(abs(low), abs(high))
-        scale = max((q3 / unit - q1 / unit) / 1.349, float((middle / unit).std()))
-        scale = (scale or float((finite / unit).std()) or 1.0) * unit
-        scale = max(scale, np.finfo(float).tiny * 1e10)
-        ends = np.quantile(sample, (0.005, 0.995)) / scale - center / scale
-        heavy = bool(max(-ends[0], ends[1]) > HEAVY)
-        return cls(float(center), float(scale), low, high, heavy)
+        shrunk = sample / unit
+        bottom, q1, center, q3, top = np.quantile(shrunk, (0.005, 0.25, 0.5, 0.75, 0.995))
+        edge = len(shrunk) // 100
+        middle = shrunk[edge : len(shrunk) - edge]
+        scale = (q3 - q1) / 1.349
+        if middle[0] < middle[-1]:
+            scale = max(scale, float(middle.std()))
+        # Rounding must not pass for a deviation.
+        spread = float((finite / unit).std())
+        scale = scale if scale > 1e-9 * spread else spread
+        heavy = bool(max(center - bottom, top - center) > HEAVY * scale)
+        scale = max(float(scale * unit), _LEAST)
+        return cls(float(center * unit), scale, low, high, heavy)
 
     def apply(self, values: FloatArray) -> FloatArray:
         """Encoded ``values``, finite, shape (n,)."""
         with np.errstate(over="ignore", invalid="ignore"):
-            out = values / self.scale - self.center / self.scale
-            plain = np.isfinite(out.sum())
-        if not plain:
-            margin = 0.1 * (self.high / self.scale - self.low / self.scale)
-            top = self.high / self.scale - self.center / self.scale + margin
-            bottom = self.low / self.scale - self.center / self.scale - margin
-            out = np.where(np.isposinf(values), top, np.where(np.isneginf(values), bottom, out))
-            out[np.isnan(values)] = 0.0
-            np.clip(out, -1e300, 1e300, out=out)
+            out = (values - self.center) / self.scale
+            if not np.isfinite(out.sum()):
+                low, high = (
+                    (self.low - self.center) / self.scale,
+                    (self.high - self.center) / self.scale,
+                )
+                margin = 0.1 * (high - low)
+                out[np.isposinf(values)] = high + margin
+                out[np.isneginf(values)] = low - margin
+                out[np.isnan(values)] = 0.0
+                np.clip(out, -1e300, 1e300, out=out)
         if self.heavy:
             return np.arcsinh(out, out=out)
         far = max(-out.min(initial=0.0), out.max(initial=0.0)) > FAR
@@ -128,15 +136,10 @@ class Levels(NamedTuple):
     closed: bool  # whether a level that was not seen is news
 
     @classmethod
-    def fit(cls, text: pa.StringArray) -> Self:
-        """From the level of each row, null where missing."""
-        n = len(text)
-        counts = pc.value_counts(text.drop_null())
-        sizes = counts.field(1).to_numpy()
-        names = np.array(counts.field(0).to_pylist(), dtype=object)
-        order = _commonest(names, sizes, MAX_LEVELS)
-        names, sizes = names[order], sizes[order]
-        missing = text.null_count
+    def fit(cls, values: pa.Array) -> Self:
+        """From the values of each row, null where missing."""
+        n = len(values)
+        names, sizes, distinct, once, missing = count_levels(values, MAX_LEVELS)
         shares = np.array([*sizes, missing or 0.5, 0.5]) / n
         nats = -np.log(shares)
         rows = np.array([*sizes, missing, 0])
@@ -144,7 +147,7 @@ class Levels(NamedTuple):
         middle = by_rarity[np.searchsorted(np.cumsum(rows[by_rarity]), rows.sum() / 2)]
         seen = nats[rows > 0]
         frequent = np.flatnonzero((rows > 0) & (shares >= FREQUENT))
-        surprise = bool(np.ptp(seen) > 0.1)
+        surprise = bool(np.ptp(seen) > math.log(2)) and _uneven(rows[rows > 0])
         if len(seen) == 2:  # two states are one column, as a flag
             rarer = int(np.argmin(np.where(rows > 0, rows, n + 1)))
             columns, heights = [rarer], [height(float(shares[rarer]))]
@@ -156,21 +159,13 @@ class Levels(NamedTuple):
             columns, heights = [], []
         # The share of levels seen once estimates how often one comes that was never seen (Good,
         # Biometrika 1953, eq. 9).
-        closed = len(counts) <= MAX_LEVELS and bool((sizes == 1).sum() < 0.01 * n)
+        closed = distinct <= MAX_LEVELS and once < 0.01 * n
         rarity = nats - nats[middle]
-        return cls([str(v) for v in names], rarity, columns, heights, surprise, closed)
+        return cls(names, rarity, columns, heights, surprise, closed)
 
-    def codes(self, text: pa.StringArray) -> np.ndarray:
-        """Position of each row's level; of a missing and of an unknown one behind the last."""
-        found = pc.index_in(text, value_set=pa.array(self.names, pa.string()))
-        codes: np.ndarray = found.fill_null(len(self.names) + 1).to_numpy().astype(np.int64)
-        if text.null_count:
-            codes[text.is_null().to_numpy(zero_copy_only=False)] = len(self.names)
-        return codes
-
-    def apply(self, text: pa.StringArray) -> list[FloatArray]:
+    def apply(self, values: pa.Array) -> list[FloatArray]:
         """The encoded columns, each of shape (n,)."""
-        codes = self.codes(text)
+        codes = level_codes(values, self.names)
         out = [self.rarity[codes]] if self.surprise else []
         for level, tall in zip(self.columns, self.heights, strict=True):
             out.append(np.where(codes == level, tall, 0.0))
@@ -209,9 +204,8 @@ class Clock(NamedTuple):
         several = np.ptp(hours) > 0
         week = not clock_only and np.ptp(some) >= 7 * 86_400 and np.ptp(days) > 0
         return cls(
-            bool(several and (uneven or _accounts_for(hours, columns))),
-            bool(week and (_unevenness(np.bincount(days, minlength=7)) > 0.1
-                           or _accounts_for(days, columns))),
+            bool(several and _accounts_for(hours, columns)),
+            bool(week and _accounts_for(days, columns)),
             rarity if several else np.empty(0),
         )  # fmt: skip
 
@@ -246,13 +240,9 @@ class Prose(NamedTuple):
     def fit(cls, text: pa.StringArray) -> Self:
         """From the text of each row, null where missing."""
         sample = text.slice(0, SAMPLE)
-        counts = pc.value_counts(_words(sample).flatten())
-        sizes = counts.field(1).to_numpy()
-        names = np.array(counts.field(0).to_pylist(), dtype=object)
-        order = _commonest(names, sizes, MAX_WORDS)
-        total = max(1, int(sizes.sum()))
-        rarity = -np.log(np.array([*sizes[order], 0.5]) / total)
-        bare = cls([str(w) for w in names[order]], rarity, [])
+        words = count_levels(_words(sample).flatten(), MAX_WORDS)
+        rarity = -np.log(np.array([*words.sizes, 0.5]) / max(1, words.sizes.sum()))
+        bare = cls(words.names, rarity, [])
         return bare._replace(scales=[Scaled.fit(column) for column in bare._measure(sample)])
 
     def apply(self, text: pa.StringArray) -> list[FloatArray]:
@@ -296,11 +286,6 @@ def number_of(values: pa.Array) -> FloatArray:
     return as_seconds(values) if pa.types.is_timestamp(values.type) else as_float(values)[0]
 
 
-def _commonest(names: np.ndarray, sizes: np.ndarray, most: int) -> np.ndarray:
-    """Positions of the most frequent names, of equally frequent ones in alphabetic order."""
-    return np.lexsort((names.astype(str), -sizes))[:most]
-
-
 def _words(text: pa.StringArray) -> Any:
     """The lower-case words of each row; none where it is missing."""
     plain = pc.replace_substring_regex(pc.utf8_lower(text), pattern=r"[^\p{L}\d]+", replacement=" ")
@@ -318,6 +303,12 @@ def _weekday(seconds: FloatArray) -> np.ndarray:
 def _circle(turn: FloatArray, known: np.ndarray) -> list[FloatArray]:
     angle = 2 * np.pi * turn
     return [np.sin(angle) * known, np.cos(angle) * known]
+
+
+def _uneven(counts: np.ndarray) -> bool:
+    """Whether levels differ in frequency by more than chance (a chi-square test at 4 sigma)."""
+    mean, degrees = counts.mean(), len(counts) - 1
+    return bool(((counts - mean) ** 2).sum() / mean > degrees + 4 * math.sqrt(2 * degrees))
 
 
 def _unevenness(counts: np.ndarray) -> float:

@@ -90,9 +90,10 @@ def of_number(name: str, stats: dict[str, Any], values: np.ndarray) -> tuple[str
     if not stats["whole"]:
         return "number", "values with decimals measure something"
     if stats["unique"]:
-        steps = np.diff(values[np.isfinite(values)])
-        rising = bool((steps > 0).all() or (steps < 0).all())
-        by_one = rising and bool((np.abs(steps) == 1).all())
+        known = values[np.isfinite(values)]
+        before, after = known[:-1], known[1:]
+        rising = bool((before < after).all() or (before > after).all())
+        by_one = rising and stats["max"] - stats["min"] == len(known) - 1
         if last in _ID and stats["present"] >= 5:
             return "identifier", f"no value comes twice, and the name ends in {last!r}"
         if last in _COUNTER and rising and stats["present"] >= 5:

@@ -12,7 +12,7 @@ from awry.core.inputs import IntArray
 from awry.data import parse
 from awry.data.columns import ColumnProfile
 from awry.data.encoders import Levels
-from awry.data.values import as_float, labels, typed
+from awry.data.values import as_float, labels, level_codes, typed
 
 #: A column, positions of rows, and what is new in them.
 Novelty = tuple[str, IntArray, str]
@@ -37,26 +37,28 @@ def find_novelties(
             yield p.name, _where(column.is_valid()), "stands in a column that was always empty"
             continue
         values, unfit = typed(column, p.reading)
+        missing = _where(values.is_null())
         if p.kind == "number":
             floats, no_number = as_float(values)
-            unfit = np.union1d(unfit, no_number)
+            unfit, missing = np.union1d(unfit, no_number), np.flatnonzero(np.isnan(floats))
             if not stats["infinite"]:
                 yield p.name, np.flatnonzero(np.isinf(floats)), "was never infinite"
-        reading = p.reading or {"type": "number"}
-        yield p.name, unfit, parse.expectation(dict(reading))
-        text = labels(column)
+        yield p.name, unfit, parse.expectation(dict(p.reading or {"type": "number"}))
         if not stats["missing"] and not stats["unfit"]:
-            yield p.name, _where(text.is_null()), "is missing and never was"
+            yield p.name, np.setdiff1d(missing, unfit), "is missing and never was"
         if p.kind == "constant":
             other = pc.not_equal(labels(values), stats["value"])
             yield p.name, _where(other), f"was always {stats['value']!r}"
         elif p.kind == "duplicate_of":
-            other = pc.not_equal(text, labels(columns[stats["of"]]))
+            other = pc.not_equal(labels(column), labels(columns[stats["of"]]))
             yield p.name, _where(other), f"was always the same as {stats['of']!r}"
         elif p.name in levels and levels[p.name].closed:
-            known = levels[p.name]
-            new = known.codes(labels(values)) > len(known.names)
-            yield p.name, np.flatnonzero(new), "is a level that was never seen"
+            names = levels[p.name].names
+            yield (
+                p.name,
+                np.flatnonzero(level_codes(values, names) > len(names)),
+                "is a level that was never seen",
+            )
 
 
 def _where(mask: pa.BooleanArray) -> IntArray:

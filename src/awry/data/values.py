@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -61,3 +61,42 @@ def labels(values: pa.Array) -> pa.StringArray:
         values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
     text = values if pa.types.is_string(values.type) else values.cast(pa.string())
     return parse.clean(text)
+
+
+class LevelCounts(NamedTuple):
+    """The most frequent levels of a column, equally frequent ones in alphabetic order."""
+
+    names: list[str]
+    sizes: IntArray  # rows that have each
+    distinct: int  # levels in all
+    once: int  # of them, those that one row has
+    missing: int  # rows without a level
+
+
+def count_levels(values: pa.Array, most: int) -> LevelCounts:
+    """Count the levels of ``values`` and name the ``most`` most frequent ones."""
+    counts = pc.value_counts(values)
+    table = pa.table({"name": labels(counts.field(0)), "rows": counts.field(1)})
+    table = table.filter(pc.field("name").is_valid())
+    if pc.count_distinct(table["name"]).as_py() < len(table):
+        # Different values may be one level: with blanks around it, 5 and 5.0.
+        table = table.group_by("name", use_threads=False).aggregate([("rows", "sum")])
+        table = table.rename_columns(["name", "rows"])
+    sizes = table["rows"].to_numpy()
+    if len(sizes) > 2 * most:  # no need to sort them all
+        table = table.filter(pa.array(sizes >= np.partition(sizes, -most)[-most]))
+    top = table.sort_by([("rows", "descending"), ("name", "ascending")]).slice(0, most)
+    missing = len(values) - int(sizes.sum())
+    once = int(np.count_nonzero(sizes == 1))
+    return LevelCounts(top["name"].to_pylist(), top["rows"].to_numpy(), len(sizes), once, missing)
+
+
+def level_codes(values: pa.Array, names: list[str]) -> IntArray:
+    """Position in ``names`` of each level; of a missing one behind the last, of any other two."""
+    coded = values.dictionary_encode()
+    level = labels(coded.dictionary)
+    found = pc.index_in(level, value_set=pa.array(names, pa.string())).fill_null(len(names) + 1)
+    position = np.append(found.to_numpy().astype(np.int64), len(names))
+    position[:-1][level.is_null().to_numpy(zero_copy_only=False)] = len(names)
+    codes = coded.indices.fill_null(len(position) - 1).to_numpy()
+    return np.asarray(position[codes])
