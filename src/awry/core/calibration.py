@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from scipy.special import erf
+from scipy.special import erf, expit, logit
 from sklearn.isotonic import isotonic_regression
 
 from awry.core.inputs import UNLABELLED, FloatArray, IntArray
@@ -38,62 +38,79 @@ class TailProbability(Configurable):
 
 
 class AnomalyProbability(Configurable):
-    """The posterior probability that a row with this score is an anomaly.
+    """The probability that a row with this score is an anomaly; it never falls with the score.
 
-    With labels, isotonic regression of the labels on the scores. Without, a local false discovery
-    rate: ``1 - pi0 f0(s) / f(s)``, where ``pi0 f0 / f`` is read off the tails, from the expected
-    number of normal rows among those that score higher, and made to rise with the score. Where the
-    scores have a separate group of high ones, its mixture's posterior is used instead.
+    Without labels, Bayes' rule over what :class:`~awry.core.tail.ScoreTail` found, which is one
+    minus Efron's local false discovery rate: where the scores have a separate group of high ones,
+    the group's density against the normal tail's. Where they have none, nothing says how anomalies
+    score, and the largest probability any smooth alternative could give is taken (Sellke, Bayarri &
+    Berger): odds of ``prior / (1 - prior)`` times ``-1 / (e p log p)`` for tail probability ``p``.
+    It is small for all but the rarest scores.
+
+    With labels, isotonic regression of the labels on the scores from 50 rows of each class on, and
+    Platt's sigmoid, with his corrected targets, for fewer.
 
     Parameters
     ----------
-    prior : float in (0, 1), default=0.005
-        Share of anomalies where the scores speak for none: how far a far score is believed.
+    prior : float in (0, 1), default=0.01
+        Share of anomalies to expect where the scores show no group of them.
+
+    Attributes
+    ----------
+    knots_, values_ : ndarrays of shape (k,)
+        Scores and their probabilities, linear between.
 
     References
     ----------
-    Efron: "Large-Scale Simultaneous Hypothesis Testing", JASA 2004, section 2. Zadrozny & Elkan:
-    "Transforming Classifier Scores into Accurate Multiclass Probability Estimates", KDD 2002.
+    Efron: "Large-Scale Simultaneous Hypothesis Testing", JASA 99, 2004, section 2. Sellke, Bayarri,
+    Berger: "Calibration of p Values for Testing Precise Null Hypotheses", The American Statistician
+    55, 2001, equations 2 and 3. Platt: "Probabilistic Outputs for Support Vector Machines", 1999.
+    Zadrozny, Elkan: "Transforming Classifier Scores into Accurate Multiclass Probability
+    Estimates", KDD 2002.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> scores = np.r_[rng.normal(0, 1, 900), rng.normal(8, 1, 100)]
+    >>> AnomalyProbability().fit(scores).transform([0.0, 8.0]).round(2)
+    array([0., 1.])
     """
 
     constraints = {"prior": real(0.0, 1.0, "()")}
 
-    def __init__(self, prior: float = 0.005) -> None:
+    def __init__(self, prior: float = 0.01) -> None:
         self.prior = prior
 
     def fit(self, scores: Any, y: Any = None) -> Self:
-        """Learn from training scores (n,) and, if there are any, labels (n,)."""
+        """Learn from training scores (n,) and, where they hold both 0 and 1, labels (n,)."""
         self.check_params()
         values = check_scores(scores)
-        labels = None if y is None else np.asarray(y)
-        if labels is not None and {0, 1} <= set(np.unique(labels).tolist()):
-            self.knots_, self.values_ = _isotonic(values, labels)
-        else:
+        labels = np.full(len(values), UNLABELLED) if y is None else np.asarray(y)
+        odd, normal = values[labels == 1], values[labels == 0]
+        if not (len(odd) and len(normal)):
             self.knots_, self.values_ = self._without_labels(values)
+        elif min(len(odd), len(normal)) >= 50:
+            self.knots_, self.values_ = _isotonic(normal, odd)
+        else:
+            self.knots_, self.values_ = _sigmoid(normal, odd)
         return self
 
     def transform(self, scores: Any) -> FloatArray:
-        """The probability of each score, between 0 and 1, never falling with the score."""
-        s = np.asarray(scores, dtype=np.float64)
-        return np.clip(np.interp(s, self.knots_, self.values_), 0.0, 1.0)
+        """The probability of each score, shape (n,)."""
+        return np.interp(np.asarray(scores, dtype=np.float64), self.knots_, self.values_)
 
     def _without_labels(self, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
         tail = ScoreTail.fit(scores)
-        ordered = np.unique(scores)
-        if len(ordered) > 4000:
-            body = ordered[:: len(ordered) // 2000]
-            ordered = np.union1d(body, ordered[-2000:])
-        # Beyond the training scores the tail goes on to fall, so the knots go on, too.
-        step = max(ordered[-1] - np.median(scores), 1e-300)
-        knots = np.union1d(ordered, ordered[-1] + step * np.geomspace(0.01, 100, 60))
         if tail.group_share > 0:
-            odd = np.where(knots > tail.start, tail.posterior(knots), 0.0)
+            near = tail.group_mean + tail.group_std * np.linspace(-6, 6, 200)
+            knots = np.unique(np.r_[near[near > tail.start], tail.start, scores.max()])
+            odd = tail.posterior(knots)
+            odd[0] = 0.0
         else:
-            # A far anomaly scores anywhere out there: its own tail falls off as one over the
-            # surprise, a normal row's as the fitted law does.
-            p = tail.sf(knots)
-            other = 1.0 / (1.0 - np.log(p))
-            odd = self.prior * other / (self.prior * other + (1 - self.prior) * p)
+            beyond = [tail.isf(tail.share * p) for p in np.geomspace(1, 1e-12, 200)]
+            knots = np.unique(np.r_[tail.knots, beyond])
+            p = np.minimum(tail.sf(knots), np.exp(-1))
+            odd = 1 / (1 - (1 - self.prior) / self.prior * np.e * p * np.log(p))
         return knots, np.maximum.accumulate(odd)
 
 
@@ -119,13 +136,34 @@ def probability(
     raise ValueError(f"method must be 'calibrated', 'linear' or 'unify', got {method!r}")
 
 
-def _isotonic(scores: FloatArray, y: IntArray) -> tuple[FloatArray, FloatArray]:
-    judged = y != UNLABELLED
-    knots, at = np.unique(scores[judged], return_inverse=True)
-    counts = np.bincount(at)
-    # One normal and one anomalous row are added at the ends, so that none is ever wholly certain.
-    share = np.bincount(at, y[judged] == 1) / counts
-    weight = counts.astype(np.float64)
-    share[0], weight[0] = share[0] * weight[0] / (weight[0] + 1), weight[0] + 1
-    share[-1], weight[-1] = (share[-1] * weight[-1] + 1) / (weight[-1] + 1), weight[-1] + 1
-    return knots, np.asarray(isotonic_regression(share, sample_weight=weight))
+def _isotonic(normal: FloatArray, odd: FloatArray) -> tuple[FloatArray, FloatArray]:
+    knots, at = np.unique(np.r_[normal, odd], return_inverse=True)
+    weight = np.bincount(at).astype(np.float64)
+    hits = np.bincount(at, np.repeat([0.0, 1.0], [len(normal), len(odd)]))
+    # One normal row is added at the low end and one anomaly at the high: nothing is ever certain.
+    weight[[0, -1]] += 1
+    hits[-1] += 1
+    return knots, np.asarray(isotonic_regression(hits / weight, sample_weight=weight))
+
+
+def _sigmoid(normal: FloatArray, odd: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Platt's sigmoid by Newton's method, as knots."""
+    scores = np.r_[normal, odd]
+    targets = np.repeat(
+        [1 / (len(normal) + 2), (len(odd) + 1) / (len(odd) + 2)], [len(normal), len(odd)]
+    )
+    centre, unit = scores.mean(), scores.std() or 1.0
+    X = np.column_stack([(scores - centre) / unit, np.ones_like(scores)])
+    w = np.array([0.0, logit(targets.mean())])
+    for _ in range(50):
+        p = expit(X @ w)
+        # The ridge keeps steps finite; the targets keep the optimum so.
+        curvature = X.T @ (X * (p * (1 - p))[:, None]) + 1e-6 * np.eye(2)
+        step = np.linalg.solve(curvature, X.T @ (targets - p))
+        w += step / max(1.0, np.abs(step).max())
+        if np.abs(step).max() < 1e-8:
+            break
+    if w[0] < 1e-6:  # anomalies do not score higher: the score says nothing
+        return np.array([centre]), np.array([targets.mean()])
+    logits = np.linspace(-12, 12, 400)
+    return centre + unit * (logits - w[1]) / w[0], expit(logits)

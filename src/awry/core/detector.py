@@ -156,7 +156,8 @@ class Detector(Configurable):
     @available_if(_inductive)
     def predict(self, X: Any) -> IntArray:
         """1 where the score of a row of ``X`` (n, d) is above ``threshold_``, else 0."""
-        return self.threshold_rule_.predict(self.decision_function(X))
+        scores = self.decision_function(X)
+        return self.threshold_rule_.predict(scores)
 
     @available_if(_inductive)
     def predict_proba(self, X: Any, method: str = "calibrated") -> FloatArray:

@@ -73,17 +73,24 @@ def check_finite(X: FloatArray, owner: str, names: Any = None) -> None:
 
 
 def check_labels(y: Any, n: int, owner: str) -> IntArray:
-    """Return ``y`` as integers of shape (n,): 1 anomaly, 0 normal, -1 not judged."""
+    """Return ``y`` as integers of shape (n,): 1 anomaly, 0 normal, -1 not judged.
+
+    Larger integers, which name kinds of anomalies, become 1.
+    """
     labels = column_or_1d(y)
     if len(labels) != n:
         raise DataError(f"{owner}: y has {len(labels)} labels for {n} rows; give one per row")
-    values = np.unique(labels)
-    if not np.isin(values, (UNLABELLED, 0, 1)).all():
-        shown = ", ".join(map(str, values[:5]))
+    try:
+        whole = labels.astype(np.int64)
+    except (ValueError, TypeError):
+        whole = np.full(n, -2)
+    wrong = labels[(whole != labels) | (whole < UNLABELLED)]
+    if len(wrong):
+        shown = ", ".join(map(str, wrong[:3]))
         raise DataError(
             f"{owner}: y must hold 1 (anomaly), 0 (normal) or -1 (not judged), got {shown}"
         )
-    return labels.astype(np.int64)
+    return np.minimum(whole, 1)
 
 
 def _name_text_column(estimator: BaseEstimator, X: Any) -> None:

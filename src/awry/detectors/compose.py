@@ -191,7 +191,6 @@ class Ensemble(Committee):
         finds="what any member finds; steadier than each",
         misses="what only one member of many sees, when averaged",
         aliases=("combination",),
-        pyod="combination",
         stochastic=True,
     )
     constraints = {

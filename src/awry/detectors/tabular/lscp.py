@@ -153,6 +153,8 @@ class LSCP(Committee):
         local, truth = local - local.mean(axis=0), truth - truth.mean()
         norms = np.sqrt((local**2).sum(axis=0) * (truth**2).sum())
         agree = np.divide(local.T @ truth, norms, out=np.zeros(local.shape[1]), where=norms > 0)
+        if np.ptp(agree) < 1e-9:
+            return np.arange(len(agree))
         counts, edges = np.histogram(agree, bins=self.n_bins)
         fullest = len(counts) - 1 - int(counts[::-1].argmax())
         inside = (agree >= edges[fullest]) & (agree <= edges[fullest + 1])

@@ -1,0 +1,145 @@
+"""Every registered detector keeps the promises all detectors make, and scikit-learn's."""
+
+from __future__ import annotations
+
+import importlib
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from awry.checks import check_detector, detector_checks, planted
+from awry.core import registry
+from awry.core.card import Card
+from awry.core.detector import Detector
+from awry.detectors import ECOD
+
+DETECTORS = registry.detectors("table")
+#: Detectors made of others, with cheap members.
+CHEAP = {
+    "ensemble": {"detectors": ["ecod", "hbos"]},
+    "voting": {"detectors": ["ecod", "hbos", "modified_zscore"]},
+    "feature_bagging": {"detector": "hbos", "n_estimators": 4},
+    "lscp": {"detectors": ["ecod", "hbos"]},
+    "xgbod": {"detectors": ["ecod"], "n_estimators": 20},
+}
+
+
+def made(name: str) -> Detector:
+    return registry.create(name, **CHEAP.get(name, {}))
+
+
+CASES = [
+    pytest.param(made(name), check, id=f"{name}-{check}")
+    for name in DETECTORS
+    for check, _ in detector_checks(made(name))
+]
+
+
+@pytest.mark.parametrize(("detector", "check"), CASES)
+def test_conformance(detector: Detector, check: str) -> None:
+    dict(detector_checks(detector))[check]()
+
+
+def _cannot(estimator: Detector) -> dict[str, str]:
+    if estimator.card.supervision != "required":
+        return {}
+    one_class = "gives labels of one class only, from which nothing can be learnt"
+    return {"check_estimators_dtypes": one_class, "check_fit2d_1feature": one_class}
+
+
+@parametrize_with_checks(
+    [made(name) for name, cls in DETECTORS.items() if cls.card.inductive],
+    expected_failed_checks=_cannot,
+    xfail_strict=True,
+)
+def test_scikit_learns_checks(estimator, check) -> None:
+    check(estimator)
+
+
+def test_cards_are_complete_and_names_unique() -> None:
+    names = [name for cls in DETECTORS.values() for name in (cls.card.name, *cls.card.aliases)]
+    assert len(names) == len(set(names))
+    for cls in DETECTORS.values():
+        assert isinstance(cls.card, Card)
+        assert 1900 <= cls.card.year <= 2026
+        module = cls.__module__.rpartition(".")[2]
+        assert module in (cls.card.name, "compose"), f"{cls.__name__} lives in {module}.py"
+
+
+def test_pyod_classes_on_the_cards_exist() -> None:
+    pytest.importorskip("pyod")
+    for cls in DETECTORS.values():
+        if cls.card.pyod:
+            module, _, name = cls.card.pyod.partition(".")
+            assert not name or hasattr(importlib.import_module(f"pyod.models.{module}"), name)
+
+
+def test_grid_search_and_cross_validation_work() -> None:
+    X, y = planted(n=200, n_odd=20)
+    order = np.random.default_rng(0).permutation(len(X))
+    X, y = X[order], y[order]
+    pipe = make_pipeline(StandardScaler(), registry.create("hbos"))
+    assert cross_val_score(pipe, X, y, scoring="roc_auc", cv=3).mean() > 0.9
+    search = GridSearchCV(pipe, {"hbos__n_bins": [5, 10]}, scoring="average_precision", cv=3)
+    assert search.fit(X, y).best_score_ > 0.8
+
+
+def test_the_sklearn_view_turns_signs() -> None:
+    X, y = planted()
+    view = ECOD().fit(X).as_sklearn()
+    assert set(np.unique(view.predict(X))) == {-1, 1}
+    np.testing.assert_array_equal(view.predict(X) == -1, view.decision_function(X) < 0)
+    np.testing.assert_array_equal(clone(view).fit(X).predict(X), view.predict(X))
+
+
+def test_a_name_is_found_by_alias_class_and_case() -> None:
+    assert registry.get("ECOD") is registry.get("ecod") is ECOD
+    with pytest.raises(registry.UnknownDetectorError, match="did you mean"):
+        registry.get("eccod")
+    with pytest.raises(ValueError, match="no parameter 'k'"):
+        registry.create("ecod", k=3)
+
+
+class _Broken(ECOD):
+    """Forgets that scores must not depend on what else is scored."""
+
+    card = Card(
+        name="broken_for_the_test", summary="Broken.", family="none", paper="None", year=2000,
+        fit_cost="O(1)", score_cost="O(1)", finds="nothing", misses="all",
+    )  # fmt: skip
+
+    def _score(self, X):
+        scores = super()._score(X)
+        return scores - scores.mean()
+
+
+def test_the_checks_catch_a_broken_detector() -> None:
+    try:
+        with pytest.raises(AssertionError, match="_Broken fails"):
+            check_detector(_Broken())
+    finally:
+        registry._by_name.pop("broken_for_the_test")
+
+
+def test_two_detectors_cannot_share_a_name() -> None:
+    with pytest.raises(ValueError, match="'ecod' is taken"):
+
+        class Other(Detector):
+            card = ECOD.card
+
+
+def test_plugins_enter_by_entry_point(monkeypatch) -> None:
+    class Point:
+        def load(self):
+            loaded.append(True)
+
+    loaded: list[bool] = []
+    monkeypatch.setattr(registry, "entry_points", lambda group: [Point()])
+    registry.discover.cache_clear()
+    registry.discover()
+    assert loaded
