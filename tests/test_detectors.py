@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -72,11 +72,13 @@ def test_cards_are_complete_and_names_unique() -> None:
 
 
 def test_pyod_classes_on_the_cards_exist() -> None:
-    pytest.importorskip("pyod")
+    pyod = pytest.importorskip("pyod")
+    folder = Path(pyod.__file__).parent / "models"
     for cls in DETECTORS.values():
         if cls.card.pyod:
             module, _, name = cls.card.pyod.partition(".")
-            assert not name or hasattr(importlib.import_module(f"pyod.models.{module}"), name)
+            # Read, not imported: some of PyOD's modules need packages of their own.
+            assert f"class {name}(" in (folder / f"{module}.py").read_text(), cls.card.pyod
 
 
 def test_grid_search_and_cross_validation_work() -> None:
