@@ -35,9 +35,8 @@ class Column:
         if pa.types.is_integer(self.type) and pa.types.is_floating(typed.type):
             whole = pc.fill_null(pc.equal(pc.trunc(typed), typed), False)
             whole = pc.and_(whole, pc.less(pc.abs(typed), 2.0**63))
-            unfit = np.flatnonzero(
-                pc.and_not(pc.is_valid(typed), whole).to_numpy(zero_copy_only=False)
-            )
+            broken = pc.and_not(pc.is_valid(typed), whole).to_numpy(zero_copy_only=False)
+            unfit = np.union1d(unfit, np.flatnonzero(broken))
             typed = pc.if_else(whole, typed, pa.scalar(None, typed.type))
         return typed.cast(self.type, safe=False), unfit
 

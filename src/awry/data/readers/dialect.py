@@ -100,7 +100,8 @@ def _agreement(rows: list[tuple[int, list[str]]], delimiter: str) -> tuple[bool,
     width = _width(cells)
     share = sum(len(row) == width for row in cells) / max(1, len(cells))
     # Blanks cut sentences, and times from dates.
-    if width < (3 if delimiter == " " else 2) or share < _AGREE:
+    least, rows_needed = (3, 2) if delimiter == " " else (2, 1)
+    if width < least or len(cells) < rows_needed or share < _AGREE:
         return False, 0.0, False
     filled = sum(bool(cell.strip()) for row in cells for cell in row)
     return len(cells[0]) in (width, width - 1), share, filled > 0.5 * sum(map(len, cells))
