@@ -92,7 +92,7 @@ def test_grid_search_and_cross_validation_work() -> None:
 
 
 def test_the_sklearn_view_turns_signs() -> None:
-    X, y = planted()
+    X, _ = planted()
     view = ECOD().fit(X).as_sklearn()
     assert set(np.unique(view.predict(X))) == {-1, 1}
     np.testing.assert_array_equal(view.predict(X) == -1, view.decision_function(X) < 0)
