@@ -306,8 +306,8 @@ def _lone_distance(R: FloatArray, rng: np.random.Generator) -> FloatArray:
 
 def _distance_shares(search: NeighborSearch, Q: FloatArray) -> FloatArray:
     """What each column adds to the mean distance to the neighbours, shape (n, d)."""
-    distances, points = search.query_points(Q)
-    squares = (points - Q[:, None, :]) ** 2
+    distances, places = search.query(Q)
+    squares = (search.points_[places] - search.scaled(Q)[:, None, :]) ** 2
     lengths = distances[:, :, None]
     return np.divide(squares, lengths, out=np.zeros_like(squares), where=lengths > 0).mean(axis=1)
 
