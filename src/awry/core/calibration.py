@@ -43,9 +43,10 @@ class AnomalyProbability(Configurable):
     Without labels, Bayes' rule over what :class:`~awry.core.tail.ScoreTail` found, which is one
     minus Efron's local false discovery rate: where the scores have a separate group of high ones,
     the group's density against the normal tail's. Where they have none, nothing says how anomalies
-    score, and the largest probability any smooth alternative could give is taken (Sellke, Bayarri &
-    Berger): odds of ``prior / (1 - prior)`` times ``-1 / (e p log p)`` for tail probability ``p``.
-    It is small for all but the rarest scores.
+    score, only that they score high: their tail probabilities ``p`` are given the densities
+    ``xi p**(xi - 1)`` of Sellke, Bayarri & Berger, not with the ``xi`` that suits each score best,
+    which would be a bound, but averaged over ``xi`` from 0 to 1, and odds of ``prior`` beforehand.
+    That is 4 % at ``p = 0.01``, 54 % at 0.0001.
 
     With labels, isotonic regression of the labels on the scores from 50 rows of each class on, and
     Platt's sigmoid, with his corrected targets, for fewer.
@@ -64,7 +65,7 @@ class AnomalyProbability(Configurable):
     ----------
     Efron: "Large-Scale Simultaneous Hypothesis Testing", JASA 99, 2004, section 2. Sellke, Bayarri,
     Berger: "Calibration of p Values for Testing Precise Null Hypotheses", The American Statistician
-    55, 2001, equations 2 and 3. Platt: "Probabilistic Outputs for Support Vector Machines", 1999.
+    55, 2001, section 3. Platt: "Probabilistic Outputs for Support Vector Machines", 1999.
     Zadrozny, Elkan: "Transforming Classifier Scores into Accurate Multiclass Probability
     Estimates", KDD 2002.
 
@@ -97,7 +98,8 @@ class AnomalyProbability(Configurable):
 
     def transform(self, scores: Any) -> FloatArray:
         """The probability of each score, shape (n,)."""
-        return np.interp(np.asarray(scores, dtype=np.float64), self.knots_, self.values_)
+        s = np.asarray(scores, dtype=np.float64)
+        return np.asarray(np.interp(s, self.knots_, self.values_))
 
     def _without_labels(self, scores: FloatArray) -> tuple[FloatArray, FloatArray]:
         tail = ScoreTail.fit(scores)
@@ -109,8 +111,10 @@ class AnomalyProbability(Configurable):
         else:
             beyond = [tail.isf(tail.share * p) for p in np.geomspace(1, 1e-12, 200)]
             knots = np.unique(np.r_[tail.knots, beyond])
-            p = np.minimum(tail.sf(knots), np.exp(-1))
-            odd = 1 / (1 - (1 - self.prior) / self.prior * np.e * p * np.log(p))
+            depth = np.maximum(-np.log(tail.sf(knots)), 1e-3)
+            # The integral of xi p**(xi - 1) over xi, as log p = -depth has it.
+            likelihood = (np.expm1(depth) - depth) / depth**2
+            odd = 1 / (1 + (1 - self.prior) / self.prior / likelihood)
         return knots, np.maximum.accumulate(odd)
 
 
@@ -129,10 +133,11 @@ def probability(
         return AnomalyProbability().fit(reference, y).transform(scores)
     if method == "linear":
         low, high = float(reference.min()), float(reference.max())
-        return np.clip((scores - low) / (high - low if high > low else 1.0), 0.0, 1.0)
+        return np.asarray(np.clip((scores - low) / (high - low if high > low else 1.0), 0.0, 1.0))
     if method == "unify":
         spread = float(reference.std()) or 1.0
-        return np.clip(erf((scores - reference.mean()) / (spread * np.sqrt(2))), 0.0, 1.0)
+        pulled = erf((scores - reference.mean()) / (spread * np.sqrt(2)))
+        return np.asarray(np.clip(pulled, 0.0, 1.0))
     raise ValueError(f"method must be 'calibrated', 'linear' or 'unify', got {method!r}")
 
 

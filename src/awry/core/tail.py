@@ -130,11 +130,12 @@ class ScoreTail:
             return cls(*_body(s, start), 1 / (n + 1), 0.0, float(scale))
         shape, scale = fit_pareto(excesses[:: max(1, len(excesses) // 2000)], prior=0.25)
         # Counting is exact where 20 rows remain to be counted; the law takes over beyond. A Pareto
-        # law cut off higher up is one again, of the same shape.
+        # law cut off higher up is one again, of the same shape. How soon the tail ends, though, 20
+        # rows do not tell, so an end close by is not believed.
         later = s[n - 1 - min(peaks, 20, n - 1)]
         scale = max(scale + shape * (later - start), 1e-9 * scale)
         share = np.mean(s > later) or 1 / (n + 1)
-        return cls(*_body(s, later), float(share), shape, float(scale))
+        return cls(*_body(s, later), float(share), max(shape, -0.15), float(scale))
 
     @property
     def start(self) -> float:
