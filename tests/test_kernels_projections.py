@@ -39,3 +39,9 @@ def test_component_variances_are_a_quadratic_form():
     precision = DIRECTIONS.T @ np.diag(1 / WEIGHTS) @ DIRECTIONS
     np.testing.assert_allclose(got, np.einsum("ij,jk,ik->i", X, precision, X), rtol=1e-11)
     np.testing.assert_array_equal(_by_rows(kernels.component_variances, DIRECTIONS, WEIGHTS), got)
+
+
+def test_standardize_works_in_place():
+    columns, centre, scale = COLUMNS.copy(), RNG.normal(size=7), RNG.uniform(1, 2, 7)
+    kernels.standardize(columns, centre, scale)
+    np.testing.assert_array_equal(columns, ((X - centre) / scale).T)

@@ -24,7 +24,17 @@ def project(columns: FloatArray, features: IntArray, weights: FloatArray) -> Flo
     return out
 
 
-@njit(cache=True, nogil=True)
+# numpy's error model: division by zero gives infinity, and checks for it do not slow the loops.
+@njit(cache=True, nogil=True, error_model="numpy")
+def standardize(columns: FloatArray, centre: FloatArray, scale: FloatArray) -> None:
+    """Subtract ``centre`` (d,) from ``columns`` (d, m) and divide by ``scale`` (d,), in place."""
+    for j in range(columns.shape[0]):
+        x, middle, unit = columns[j], centre[j], scale[j]
+        for i in range(x.size):
+            x[i] = (x[i] - middle) / unit
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def direction_distances(
     columns: FloatArray, directions: FloatArray, weights: FloatArray
 ) -> FloatArray:
@@ -34,13 +44,14 @@ def direction_distances(
     for c in range(directions.shape[0]):
         squares[:] = 0.0
         for j in range(columns.shape[0]):
-            for i in range(squares.size):
-                squares[i] += (columns[j, i] - directions[c, j]) ** 2
+            x, along = columns[j], directions[c, j]
+            for i in range(x.size):
+                squares[i] += (x[i] - along) ** 2
         out += np.sqrt(squares) / weights[c]
     return out
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, error_model="numpy")
 def component_variances(
     columns: FloatArray, directions: FloatArray, variances: FloatArray
 ) -> FloatArray:
@@ -50,7 +61,8 @@ def component_variances(
     for c in range(directions.shape[0]):
         coordinates[:] = 0.0
         for j in range(columns.shape[0]):
-            for i in range(coordinates.size):
-                coordinates[i] += columns[j, i] * directions[c, j]
+            x, along = columns[j], directions[c, j]
+            for i in range(x.size):
+                coordinates[i] += x[i] * along
         out += coordinates**2 / variances[c]
     return out

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from awry.core.inputs import FloatArray
 
 
+def is_constant(mean: FloatArray, scale: FloatArray) -> NDArray[np.bool_]:
+    """Whether a standard deviation is no more than the rounding of its mean."""
+    return scale <= 10 * np.finfo(float).eps * np.abs(mean)
+
+
 def mean_and_scale(x: FloatArray) -> tuple[float, float]:
     """Mean and standard deviation of ``x`` (n,); a constant column has the scale 1."""
-    mean, scale = float(x.mean()), float(x.std())
-    constant = scale <= 10 * np.finfo(float).eps * abs(mean)
-    return mean, 1.0 if constant else scale
+    mean, scale = x.mean(), x.std()
+    return float(mean), 1.0 if is_constant(mean, scale) else float(scale)
 
 
 def median_and_scale(x: FloatArray) -> tuple[float, float]:

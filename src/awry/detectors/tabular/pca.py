@@ -11,7 +11,7 @@ from awry.core.detector import Detector
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import ParameterError, any_of, boolean, integer, nothing, option, real
 from awry.core.threshold import Threshold
-from awry.detectors.tabular._scale import mean_and_scale, median_and_scale
+from awry.detectors.tabular._scale import is_constant, median_and_scale
 from awry.kernels import projections as kernels
 from awry.kernels.columns import column_blocks
 
@@ -125,19 +125,34 @@ class PCA(Detector):
             value = getattr(self, name)
             if value is not None and value > d:
                 raise ParameterError(f"PCA: {name} must be at most the {d} columns, got {value}")
-        measure = median_and_scale if self.robust else mean_and_scale
-        self.center_, self.scale_ = np.array([measure(X[:, j]) for j in range(d)]).T.copy()
-        if not self.standardization:
-            self.scale_ = np.ones(d)
-        variances, axes = np.linalg.eigh(self._covariance(X))
+        self.scale_ = np.ones(d)
         if self.robust:
-            variances = self._recentre(X, axes)
-        self._select(variances, axes)
+            self._fit_robust(X)
+        else:
+            self._fit_plain(X)
+
+    def _fit_plain(self, X: FloatArray) -> None:
+        self.center_ = X.mean(axis=0)
+        covariance = self._covariance(X)
+        if self.standardization:
+            scale = np.sqrt(np.diag(covariance))
+            self.scale_ = np.where(is_constant(self.center_, scale), 1.0, scale)
+            covariance /= np.outer(self.scale_, self.scale_)
+        self._select(*np.linalg.eigh(covariance))
+
+    def _fit_robust(self, X: FloatArray) -> None:
+        medians = np.array([median_and_scale(X[:, j]) for j in range(X.shape[1])])
+        self.center_ = medians[:, 0].copy()
+        if self.standardization:
+            self.scale_ = medians[:, 1].copy()
+        axes = np.linalg.eigh(self._covariance(X))[1]
+        self._select(self._recentre(X, axes), axes)
 
     def _standardized(self, X: FloatArray) -> Iterator[tuple[slice, FloatArray]]:
         """Blocks of the standardised rows as columns (d, m), and their places."""
         for rows, block in column_blocks(X):
-            yield rows, (block - self.center_[:, None]) / self.scale_[:, None]
+            kernels.standardize(block, self.center_, self.scale_)
+            yield rows, block
 
     def _covariance(self, X: FloatArray) -> FloatArray:
         """Covariance (d, d) of the standardised rows, or of their directions if robust."""
