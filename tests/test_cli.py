@@ -197,7 +197,7 @@ def test_bad_use_exits_2_and_says_why(capsys, args, words):
 
 def test_a_pipe_is_read(csv):
     done = subprocess.run(
-        [sys.executable, "-m", "awry.cli", "detect", "-", "-d", "ecod", "--json"],
+        [sys.executable, "-m", "awry", "detect", "-", "-d", "ecod", "--json"],
         stdin=csv.open("rb"), capture_output=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout)["top"][0]["row"] == 43
@@ -206,7 +206,7 @@ def test_a_pipe_is_read(csv):
 def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     out = tmp_path / "g.csv"
     work = subprocess.Popen(
-        [sys.executable, "-m", "awry.cli", "generate", "iot_sensors", "-n", "50000000", "-o", str(out)],
+        [sys.executable, "-m", "awry", "generate", "iot_sensors", "-n", "50000000", "-o", str(out)],
         stderr=subprocess.PIPE, env=os.environ,
     )  # fmt: skip
     for _ in range(600):

@@ -85,7 +85,3 @@ def _words(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m awry`` is ``awry``."""
+
+from awry.cli import main
+
+main()
