@@ -6,16 +6,11 @@ import numpy as np
 import pytest
 
 import oracles
-from awry.checks import check_detector
 from awry.core.threshold import Fixed
 from awry.detectors.tabular.adjusted_boxplot import AdjustedBoxPlot
 from awry.detectors.tabular.iqr import IQR
 
 RNG = np.random.default_rng(0)
-
-
-def test_conformance():
-    check_detector(AdjustedBoxPlot())
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -25,8 +25,7 @@ def _expected(train, X):
     return sum(oracles.tails(t, x, sign, copula=False) for t, x, sign in columns)
 
 
-def test_conformance():
-    check_detector(ECOD())
+def test_conformance_of_other_settings():
     check_detector(ECOD(n_jobs=2))
 
 

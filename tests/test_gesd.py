@@ -5,17 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from awry.checks import check_detector
 from awry.core.params import ParameterError
 from awry.core.threshold import Fixed
 from awry.detectors.tabular.gesd import GESD
 from test_kernels_columns import ROSNER
 
 CUT = Fixed(1)
-
-
-def test_conformance():
-    check_detector(GESD())
 
 
 def test_rosners_example():

@@ -6,16 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from awry.checks import check_detector
 from awry.core.threshold import Fixed
 from awry.detectors.tabular.grubbs import Grubbs
 
 #: NIST/SEMATECH handbook, section 1.3.5.17.1.
 NIST = np.array([199.31, 199.53, 200.19, 200.82, 201.92, 201.95, 202.18, 245.57])[:, None]
-
-
-def test_conformance():
-    check_detector(Grubbs())
 
 
 def test_nist_example():

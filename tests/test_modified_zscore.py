@@ -4,15 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from awry.checks import check_detector
 from awry.detectors.tabular.modified_zscore import ModifiedZScore
 from awry.detectors.tabular.zscore import ZScore
 
 RNG = np.random.default_rng(0)
-
-
-def test_conformance():
-    check_detector(ModifiedZScore())
 
 
 def test_scores_are_the_formula():
