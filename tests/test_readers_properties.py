@@ -20,7 +20,7 @@ from awry.data.parse import NA_WORDS
 from awry.data.readers import open_source
 
 quick = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=True
 )
 
 WORDS = st.sampled_from(

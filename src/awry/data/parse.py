@@ -230,6 +230,6 @@ def _compact_time(text: pa.StringArray) -> Reading | None:
 
 def _codes(text: pa.StringArray, reading: Reading) -> bool:
     """Whether digits are a code, not a number: leading zeros, or too many to be one."""
-    if reading["type"] != "number" or reading["style"] != "plain":
+    if reading["type"] != "number":
         return False
-    return bool(pc.any(pc.match_substring_regex(text, r"^(?:0\d+|\d{19,})$")).as_py())
+    return bool(pc.any(pc.match_substring_regex(text, r"^(?:0\d+|\d{19,})[^\d.,]*$")).as_py())

@@ -1,7 +1,7 @@
 """Times written as text, in the formats people use, to UTC or local microseconds.
 
 A column has one format. Where day and month could be swapped, the whole column decides: a value
-over 12 settles it, and where none does, the order in which the times rise more steadily.
+over 12 settles it, and where none does, the order that goes through time by the shorter way.
 """
 
 from __future__ import annotations
@@ -84,13 +84,13 @@ def parse(text: pa.StringArray, reading: dict[str, Any]) -> pa.Array:
 
 
 def _steadier(parsed: list[pa.Array], text: pa.StringArray) -> int:
-    """Which of two readings (day first, month first) goes through time in fewer turns."""
-    turns = []
-    for array in parsed:
-        steps = np.sign(np.diff(array.drop_null().cast(pa.int64()).to_numpy()))
-        turns.append(int(min((steps < 0).sum(), (steps > 0).sum())))
-    if turns[0] != turns[1]:
-        return int(np.argmin(turns))
+    """Which of two readings (day first, month first) goes through time by the shorter way."""
+    ways = [
+        int(np.abs(np.diff(array.drop_null().cast(pa.int64()).to_numpy() // 1_000_000)).sum())
+        for array in parsed
+    ]
+    if ways[0] != ways[1]:
+        return int(np.argmin(ways))
     # Dots and dashes are written where the day comes first; slashes mostly in the US.
     return 1 if "/" in text[0].as_py() else 0
 
