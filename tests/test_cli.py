@@ -40,7 +40,7 @@ def csv(tmp_path):
 
 
 def test_detect_prints_what_was_read_what_was_found_and_why(capsys, csv):
-    code, out, err = awry(capsys, "detect", str(csv), "-d", "ecod")
+    code, out, err = awry(capsys, "detect", str(csv), "-d", "modified_zscore")
     assert (code, err) == (0, "")
     assert "300 rows" in out
     assert "id: " in out
@@ -53,7 +53,7 @@ def test_detect_prints_what_was_read_what_was_found_and_why(capsys, csv):
 def test_detect_writes_all_it_was_asked_for(capsys, csv, tmp_path):
     paths = {k: tmp_path / f for k, f in (("out", "o.parquet"), ("report", "r.html"), ("save", "m.awry"))}
     options = [x for k, p in paths.items() for x in (f"--{k}", str(p))]
-    code, out, _ = awry(capsys, "detect", str(csv), "-d", "ecod", *options)
+    code, out, _ = awry(capsys, "detect", str(csv), "-d", "modified_zscore", *options)
     assert code == 0
     assert all(str(p) in out and p.exists() for p in paths.values())
     rows = pq.read_table(paths["out"]).to_pandas()
@@ -67,14 +67,14 @@ def test_detect_writes_all_it_was_asked_for(capsys, csv, tmp_path):
 @pytest.mark.parametrize("suffix", ["csv", "jsonl"])
 def test_out_formats(capsys, csv, tmp_path, suffix):
     out = tmp_path / f"o.{suffix}"
-    assert awry(capsys, "detect", str(csv), "-d", "ecod", "-o", str(out))[0] == 0
+    assert awry(capsys, "detect", str(csv), "-d", "modified_zscore", "-o", str(out))[0] == 0
     rows = pd.read_csv(out) if suffix == "csv" else pd.read_json(out, lines=True)
     assert len(rows) == 300
     assert rows["score"].argmax() == 42
 
 
 def test_json_is_for_machines(capsys, csv):
-    code, out, _ = awry(capsys, "detect", str(csv), "-d", "ecod", "--json", "--top", "2")
+    code, out, _ = awry(capsys, "detect", str(csv), "-d", "modified_zscore", "--json", "--top", "2")
     facts = json.loads(out)
     assert code == 0
     assert facts["rows"] == 300
@@ -84,14 +84,14 @@ def test_json_is_for_machines(capsys, csv):
 
 
 def test_fail_on_anomaly(capsys, csv, tmp_path):
-    assert awry(capsys, "detect", str(csv), "-d", "ecod", "--fail-on-anomaly")[0] == 1
-    calm = ["detect", str(csv), "-d", "ecod", "-t", "sigma:1000", "--fail-on-anomaly"]
+    assert awry(capsys, "detect", str(csv), "-d", "modified_zscore", "--fail-on-anomaly")[0] == 1
+    calm = ["detect", str(csv), "-d", "modified_zscore", "-t", "sigma:1000", "--fail-on-anomaly"]
     assert awry(capsys, *calm)[0] == 0
 
 
 def test_fit_score_explain(capsys, csv, tmp_path):
     model, scored = tmp_path / "m.awry", tmp_path / "s.csv"
-    assert awry(capsys, "fit", str(csv), "-d", "ecod", "--save", str(model))[0] == 0
+    assert awry(capsys, "fit", str(csv), "-d", "modified_zscore", "--save", str(model))[0] == 0
     code, out, _ = awry(capsys, "score", str(csv), "-m", str(model), "-o", str(scored))
     assert code == 0
     assert "300 rows scored" in out
@@ -157,7 +157,7 @@ def test_completion(capsys, shell):
         ("empty.csv", b"", "empty.csv"),
         ("header.csv", b"a,b\n", "header.csv"),
         ("junk.parquet", bytes(range(256)) * 4, "junk.parquet"),
-        ("one.csv", b"a,b\n1,2\n", "row"),
+        ("one.csv", b"a,b\n1,2\n", "no column can be judged"),
         ("ids.csv", b"id\n" + b"".join(b"u%06d\n" % i for i in range(200)), "no column can be judged"),
     ],
 )  # fmt: skip
@@ -179,9 +179,9 @@ def test_bad_files_give_one_line_and_exit_2(capsys, tmp_path, name, content, wor
         (["detect", WDBC, "-d", "nope"], "no detector 'nope'"),
         (["detect", WDBC, "-p", "nonsense"], "KEY=VALUE"),
         (["detect", WDBC, "-d", "ecod", "-p", "k=1"], "no parameter 'k'"),
-        (["detect", WDBC, "-d", "ecod", "-t", "nope"], "threshold"),
-        (["detect", WDBC, "-d", "ecod", "-o", "x.doc"], ".parquet, .csv or .jsonl"),
-        (["detect", WDBC, "-d", "ecod", "-o", "/no/folder/x.csv"], "does not exist"),
+        (["detect", WDBC, "-d", "modified_zscore", "-t", "nope"], "threshold"),
+        (["detect", WDBC, "-d", "modified_zscore", "-o", "x.doc"], ".parquet, .csv or .jsonl"),
+        (["detect", WDBC, "-d", "modified_zscore", "-o", "/no/folder/x.csv"], "does not exist"),
         (["detect", WDBC, "--label", "nope"], "no such column"),
         (["score", WDBC, "-m", WDBC], "not an awry model"),
         (["score", WDBC, "-m", "none.awry"], "none.awry"),
@@ -197,7 +197,7 @@ def test_bad_use_exits_2_and_says_why(capsys, args, words):
 
 def test_a_pipe_is_read(csv):
     done = subprocess.run(
-        [sys.executable, "-m", "awry", "detect", "-", "-d", "ecod", "--json"],
+        [sys.executable, "-m", "awry", "detect", "-", "-d", "modified_zscore", "--json"],
         stdin=csv.open("rb"), capture_output=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout)["top"][0]["row"] == 43
