@@ -42,7 +42,7 @@ def run(
     folder: str | Path,
     detectors: Sequence[str],
     *,
-    with_peers: bool = True,
+    rivals: Sequence[str] = (),
     protocols: Sequence[str] = PROTOCOLS,
     seeds: int = 5,
     sets: Sequence[str] | None = None,
@@ -56,8 +56,8 @@ def run(
         Holds ``NAME.npz`` files with ``X`` (n, d) and ``y`` (n,).
     detectors : sequence of str
         Names of awry's detectors.
-    with_peers : bool, default=True
-        Run the peers that are installed, too.
+    rivals : sequence of str, default=()
+        Names of :func:`awry.bench.peers.peers` to run, too.
     protocols : sequence of str
         ``"transductive"`` fits on all rows and scores the same; ``"train_on_normal"`` fits on one
         half of the normal rows and scores the rest, copies of a row staying on one side.
@@ -72,8 +72,7 @@ def run(
     list of Score
     """
     scorers: dict[str, Scorer] = {f"awry:{name}": _awry(name) for name in detectors}
-    if with_peers:
-        scorers |= peers()
+    scorers |= {name: scorer for name, scorer in peers().items() if name in rivals}
     files = _files(Path(folder), sets)
     done = _load(out)
     have = {(s.protocol, s.data, s.detector, s.seed) for s in done}

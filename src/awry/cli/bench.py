@@ -16,6 +16,22 @@ DEFAULT = (
 )
 
 
+def _rivals(text: str) -> list[str]:
+    """The names of the peers that ``text`` asks for."""
+    from awry.bench.peers import peers
+
+    known = list(peers())
+    if text in ("all", "none"):
+        return known if text == "all" else []
+    chosen = options.names(text) or []
+    for name in chosen:
+        if name not in known:
+            raise click.BadParameter(
+                f"{name!r} is not one of {', '.join(known)}", param_hint="--peers"
+            )
+    return chosen
+
+
 @click.group()
 def bench() -> None:
     """Run a published benchmark beside other libraries."""
@@ -29,7 +45,13 @@ def bench() -> None:
     help="Folder of .npz files.",
 )
 @click.option("--detectors", default=DEFAULT, show_default=True, help="Between commas.")
-@click.option("--peers/--no-peers", default=True, help="Run PyOD, scikit-learn and isotree, too.")
+@click.option(
+    "--peers",
+    "rivals",
+    default="all",
+    show_default=True,
+    help="PyOD's, scikit-learn's and isotree's: all, none, or names between commas.",
+)
 @click.option(
     "--protocol",
     "protocols",
@@ -47,7 +69,7 @@ def bench() -> None:
 def adbench(
     data: str,
     detectors: str,
-    peers: bool,
+    rivals: str,
     protocols: tuple[str, ...],
     seeds: int,
     sets: str | None,
@@ -66,7 +88,7 @@ def adbench(
     names, chosen = options.names(detectors) or [], protocols or benchmark.PROTOCOLS
     with progress(quiet=quiet or json_):
         scores = benchmark.run(
-            data, names, with_peers=peers, protocols=chosen, seeds=seeds,
+            data, names, rivals=_rivals(rivals), protocols=chosen, seeds=seeds,
             sets=options.names(sets), out=out,
         )  # fmt: skip
     if json_:
