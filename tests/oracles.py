@@ -81,7 +81,7 @@ def tree_paths(forest, x):
         while forest.left[path[-1]] != path[-1]:
             k = path[-1]
             if hasattr(forest, "weight"):
-                value = np.sum(forest.weight[k] * (x[forest.feature[k]] - forest.centre[k]))
+                value = np.sum(forest.weight[k] * (x - forest.origin)[forest.feature[k]])
             else:
                 value = x[forest.feature[k]]
             path.append(int(forest.left[k]) + int(value > forest.threshold[k]))
@@ -116,3 +116,83 @@ def inne(centres, X):
             each.append(lonely[min(holds, key=lambda k: radius[k])] if holds else 1.0)
         scores.append(np.mean(each))
     return np.array(scores)
+
+
+# -- neighbours -----------------------------------------------------------------------------------
+
+
+def neighbors(points, q, k, power=2.0):
+    """Distances of the k nearest points to q, leaving out one at distance 0, and their numbers."""
+    distances = np.linalg.norm(points - q, ord=power, axis=1)
+    order = np.argsort(distances, kind="stable")
+    order = order[1:] if distances[order[0]] == 0 else order
+    return distances[order[:k]], order[:k]
+
+
+def chaining_distance(q, neighbors):
+    """Average chaining distance from q along its set-based nearest path (COF, definitions 3-5)."""
+    chain, rest, links = [q], list(neighbors), []
+    while rest:
+        gaps = [min(np.linalg.norm(p - c) for c in chain) for p in rest]
+        links.append(min(gaps))
+        chain.append(rest.pop(int(np.argmin(gaps))))
+    r = len(chain)
+    return sum(2 * (r - i) / (r * (r - 1)) * link for i, link in enumerate(links, start=1))
+
+
+def angle_variance(q, neighbors):
+    """ABOF: weighted variance over all pairs of neighbours (ABOD, definition 1)."""
+    values, weights = [], []
+    for i, b in enumerate(neighbors):
+        for c in neighbors[:i]:
+            b_len, c_len = np.linalg.norm(b - q), np.linalg.norm(c - q)
+            values.append(np.dot(b - q, c - q) / (b_len**2 * c_len**2))
+            weights.append(1 / (b_len * c_len))
+    mean = np.average(values, weights=weights)
+    return np.average((values - mean) ** 2, weights=weights)
+
+
+def glosh(points, min_size, min_samples):
+    """GLOSH, by taking away links level by level; see Campello et al. 2015, section 5."""
+    distances = np.linalg.norm(points[:, None] - points[None], axis=2)
+    core = np.sort(distances, axis=1)[:, min_samples - 1]
+    reach = np.maximum(distances, np.maximum(core[:, None], core[None]))
+    clusters, last, leaves = [], {}, {}
+
+    def parts(members, level):
+        """Members linked below the level."""
+        rest, found = set(members), []
+        while rest:
+            group, todo = set(), [rest.pop()]
+            while todo:
+                i = todo.pop()
+                group.add(i)
+                near = {j for j in rest if reach[i, j] < level}
+                rest -= near
+                todo += near
+            found.append(sorted(group))
+        return found
+
+    def follow(members, cluster):
+        level = min(x for x in {*np.unique(reach), np.inf} if len(parts(members, x)) == 1)
+        below = np.unique(reach)
+        level = below[below < level].max()
+        split = parts(members, level)
+        large = [part for part in split if len(part) >= min_size]
+        for part in split:
+            if len(part) < min_size:
+                for i in part:
+                    last[i], leaves[i] = cluster, level
+            elif len(large) == 1:
+                follow(part, cluster)
+            else:
+                clusters.append((cluster, []))
+                follow(part, len(clusters) - 1)
+
+    clusters.append((None, []))
+    follow(list(range(len(points))), 0)
+    for i, cluster in last.items():
+        while cluster is not None:
+            clusters[cluster][1].append(leaves[i])
+            cluster = clusters[cluster][0]
+    return np.array([1 - min(clusters[last[i]][1]) / leaves[i] for i in range(len(points))])

@@ -16,6 +16,8 @@ from awry.kernels import neighbors as kernels
 _GROUP_ROWS, _MOST_GROUPS = 256, 8192
 #: Rows assigned to centres at a time.
 _CHUNK = 4096
+#: Beyond this coordinates are cut, and distances are: their squares and sums must stay finite.
+_FARTHEST, _LONGEST = 1e150, 1e300
 
 
 class Groups:
@@ -60,6 +62,24 @@ def scale_of(X: FloatArray) -> float:
     """A power of two that brings extreme data to where float32 neither over- nor underflows."""
     exponent = int(np.frexp(np.abs(X).max())[1])
     return 1.0 if abs(exponent) < 40 else float(np.ldexp(1.0, -exponent))
+
+
+def scaled(Q: FloatArray, scale: float) -> FloatArray:
+    """Queries in the units of points that were multiplied by ``scale``."""
+    return np.clip(Q * scale, -_FARTHEST, _FARTHEST)
+
+
+def unscaled(distances: FloatArray, scale: float) -> FloatArray:
+    """Distances in the original units."""
+    return np.minimum(distances / scale, _LONGEST)
+
+
+def nearest_centre(X: FloatArray, centres: FloatArray) -> tuple[FloatArray, IntArray]:
+    """Distance (n,) from each row to the nearest of a few centres, and its number (n,)."""
+    scale = scale_of(centres)
+    with one_blas_thread():
+        distances, numbers = Groups.single(centres * scale).nearest(scaled(X, scale), 1)
+    return unscaled(distances[:, 0], scale), numbers[:, 0]
 
 
 def one_group(X: FloatArray) -> tuple[IntArray, FloatArray]:

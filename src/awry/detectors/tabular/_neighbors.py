@@ -13,7 +13,15 @@ from awry.core import progress
 from awry.core.detector import Detector
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import Configurable, any_of, integer, nothing, option, real
-from awry.detectors.tabular._groups import Groups, one_blas_thread, one_group, partition, scale_of
+from awry.detectors.tabular._groups import (
+    Groups,
+    one_blas_thread,
+    one_group,
+    partition,
+    scale_of,
+    scaled,
+    unscaled,
+)
 
 METRICS = ("euclidean", "minkowski", "manhattan", "chebyshev")
 ALGORITHMS = ("auto", "exact", "approximate", "brute", "kd_tree", "ball_tree")
@@ -25,8 +33,6 @@ _SAMPLE = 500
 _TARGET_RECALL, _LEAST_RECALL = 0.97, 0.95
 #: Queries searched at a time, and visits of groups noted at a time.
 _CHUNK, _VISITS = 4096, 1 << 22
-#: Beyond this coordinates are cut, and distances are: their squares and sums must stay finite.
-_FARTHEST, _LONGEST = 1e150, 1e300
 #: Cells of a query below which no product is large enough for BLAS to use threads.
 _SMALL = 512
 
@@ -115,12 +121,13 @@ class NeighborSearch(Configurable):
             self._set_probes()
         return self
 
-    def query(self, Q: FloatArray) -> tuple[FloatArray, IntArray]:
+    def query(self, Q: FloatArray, k: int | None = None) -> tuple[FloatArray, IntArray]:
         """Distances of the training rows nearest to ``Q`` (m, d), and their places in ``points_``.
 
-        Both are of shape (m, n_neighbors_), the nearest first.
+        Both are of shape (m, k), the nearest first; ``k`` is ``n_neighbors_`` by default and at
+        most n - 1.
         """
-        return self._query(self.scaled(Q), self.n_probes_)
+        return self._query(self.scaled(Q), self.n_probes_, k)
 
     def query_points(self) -> tuple[FloatArray, IntArray]:
         """As :meth:`query`, for each of ``points_``."""
@@ -134,7 +141,7 @@ class NeighborSearch(Configurable):
 
     def scaled(self, Q: FloatArray) -> FloatArray:
         """``Q`` in the units of ``points_``."""
-        return np.clip(Q * self.scale_, -_FARTHEST, _FARTHEST)
+        return scaled(Q, self.scale_)
 
     @property
     def power(self) -> float:
@@ -149,16 +156,18 @@ class NeighborSearch(Configurable):
         else:
             self._index = _Tree(self.points_, self.power)
 
-    def _query(self, Q: FloatArray, n_probes: int) -> tuple[FloatArray, IntArray]:
-        """Distances and places in ``points_``, from ``n_probes`` groups; with 0, exactly."""
-        shape = len(Q), self.n_neighbors_
-        distances, places = np.empty(shape), np.empty(shape, np.int64)
+    def _query(
+        self, Q: FloatArray, n_probes: int, k: int | None = None
+    ) -> tuple[FloatArray, IntArray]:
+        """As :meth:`query`, for scaled ``Q``, from ``n_probes`` groups; with 0, exactly."""
+        k = self.n_neighbors_ if k is None else k
+        distances, places = np.empty((len(Q), k)), np.empty((len(Q), k), np.int64)
         step = max(_CHUNK, _VISITS // n_probes) if n_probes else _CHUNK
         starts = range(0, len(Q), step)
 
         def search(start: int) -> None:
             rows = slice(start, start + step)
-            found = self._index.nearest(Q[rows], self.n_neighbors_ + 1, n_probes)
+            found = self._index.nearest(Q[rows], k + 1, n_probes)
             distances[rows], places[rows] = _leave_out(*found)
 
         if self.n_jobs in (None, 1):
@@ -170,7 +179,7 @@ class NeighborSearch(Configurable):
         with nullcontext() if small else one_blas_thread():
             for _ in progress.track("neighbours", steps, len(starts)):
                 pass
-        return np.minimum(distances / self.scale_, _LONGEST), places
+        return unscaled(distances, self.scale_), places
 
     def _set_probes(self) -> None:
         """Set how many groups to search, and measure the recall."""
