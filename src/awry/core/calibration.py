@@ -145,9 +145,9 @@ def _isotonic(normal: FloatArray, odd: FloatArray) -> tuple[FloatArray, FloatArr
     knots, at = np.unique(np.r_[normal, odd], return_inverse=True)
     weight = np.bincount(at).astype(np.float64)
     hits = np.bincount(at, np.repeat([0.0, 1.0], [len(normal), len(odd)]))
-    # One normal row is added at the low end and one anomaly at the high: nothing is ever certain.
+    # An anomaly is added at the low end and a normal row at the high one: nothing is ever certain.
     weight[[0, -1]] += 1
-    hits[-1] += 1
+    hits[0] += 1
     return knots, np.asarray(isotonic_regression(hits / weight, sample_weight=weight))
 
 
