@@ -277,7 +277,9 @@ def _whole(
     data: Any, query: str | None, format_: str | None
 ) -> tuple[str, pa.Table, list[Problem]]:
     """All rows of ``data``, what to call it, and what was set aside."""
-    tables, names, problems = [], [], []
+    tables: list[pa.Table] = []
+    names: list[str] = []
+    problems: list[Problem] = []
     for source in _sources(data, query, format_, 65_536):
         if isinstance(source, pa.Table):
             return "table", source, []
@@ -335,7 +337,7 @@ def _model(settings: dict[str, Any]) -> Model:
         if name not in known:
             raise TypeError(f"awry has no setting {name!r}; it has: {', '.join(known)}")
     lists = ("by", "context", "ignore")
-    given = {
+    given: dict[str, Any] = {
         k: [v] if k in lists and isinstance(v, str) and v != "auto" else v
         for k, v in settings.items()
     }

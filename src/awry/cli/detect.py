@@ -23,9 +23,7 @@ MAX_LISTED = 12
 @click.option("--top", type=click.IntRange(0), default=10, show_default=True, help="Rows to show.")
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 if anything was flagged.")
 @options.showing
-@click.pass_context
 def detect(
-    ctx: click.Context,
     files: tuple[str, ...],
     query: str | None,
     format_: str | None,
@@ -69,7 +67,7 @@ def detect(
             if path:
                 click.echo(f"{what} written to {path}")
     if fail_on_anomaly and result.labels.any():
-        ctx.exit(1)
+        click.get_current_context().exit(1)
 
 
 def _column_lines(columns: list[dict[str, str]]) -> list[str]:

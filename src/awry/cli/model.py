@@ -38,7 +38,7 @@ def fit(
             files, label=label, query=query, format=format_, **options.settings(**judging)
         )
         io.save(model, save, about={"source": list(files), "rows": len(model.train_scores_)})
-    facts = {
+    facts: dict[str, Any] = {
         "saved": save,
         "rows": len(model.train_scores_),
         "threshold": model.threshold_,
@@ -69,9 +69,7 @@ def fit(
 )
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 if anything was flagged.")
 @options.showing
-@click.pass_context
 def score(
-    ctx: click.Context,
     files: tuple[str, ...],
     query: str | None,
     format_: str | None,
@@ -114,7 +112,7 @@ def score(
         if out:
             click.echo(f"rows written to {out}")
     if fail_on_anomaly and flagged:
-        ctx.exit(1)
+        click.get_current_context().exit(1)
 
 
 @click.command()

@@ -196,10 +196,7 @@ class Detector(Configurable):
         X = self._check_input(X, reset=False)
         total = self._score_chunks(X)
         native = self._contributions(X)
-        if native is None:
-            values, base = shapley(self._score_chunks, X, self._background)
-        else:
-            values, base = native
+        values, base = native or shapley(self._score_chunks, X, self._background)
         names = getattr(self, "feature_names_in_", None)
         return Explanation(
             values=values,

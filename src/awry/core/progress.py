@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TypeVar
@@ -44,7 +44,7 @@ def report(task: str, done: int, total: int | None = None) -> None:
 
 def track(task: str, steps: Iterable[T], total: int | None = None) -> Iterator[T]:
     """Yield from ``steps``, reporting each one done."""
-    if total is None and hasattr(steps, "__len__"):
+    if total is None and isinstance(steps, Sized):
         total = len(steps)
     done = 0
     report(task, done, total)

@@ -40,7 +40,7 @@ class SklearnView(OutlierMixin, BaseEstimator):
 
     @property
     def _fitted(self) -> Detector:
-        return getattr(self, "detector_", self.detector)
+        return self.detector_ if hasattr(self, "detector_") else self.detector
 
     @property
     def offset_(self) -> float:

@@ -249,8 +249,7 @@ def score_over_time(
         "band",
     )
     for level, css in enumerate(SEVERITY_CLASSES):
-        pick = np.flatnonzero(severity == level) if level else []
-        pick = np.asarray(pick, dtype=int)[:2000]
+        pick = np.flatnonzero((severity == level) & (severity > 0))[:2000]
         chart.dots(times[pick], scores[pick], css)
     chart.rule(threshold, f"threshold {number(threshold)}", axis="y")
     chart.caption = "Shaded: from the median to the highest score of each slot of time."
