@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from awry import io
 from awry.checks import check_detector
+from awry.core.errors import ModelError
 from awry.detectors.tabular.fair_cut_forest import FairCutForest
 from awry.detectors.tabular.isolation_forest import IsolationForest
 
@@ -50,3 +52,20 @@ def test_contributions_name_the_planted_column():
     X[:30, 4] += 8.0
     why = FairCutForest(random_state=0).fit(X).explain(X[:30])
     assert (why.values.argmax(axis=1) == 4).all()
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("origin", lambda a: a[:-1]),
+        ("weight", lambda a: a[:, :1]),
+        ("feature", lambda a: a + np.uint32(2)),
+        ("left", lambda a: a + np.uint32(1)),
+    ],
+)
+def test_a_model_whose_planes_lead_astray_is_refused(field, change):
+    detector = FairCutForest(n_estimators=3, random_state=0).fit(np.eye(8)[:, :3])
+    array = change(getattr(detector.forest_, field))
+    detector.forest_ = detector.forest_._replace(**{field: array})
+    with pytest.raises(ModelError, match="trees"):
+        io.loads(io.dumps(detector))

@@ -26,7 +26,7 @@ def forest_on(X, seed=0, fair=True, **changes):
 
 def tree_on(X, seed=0, q=2, max_depth=1, fair=False):
     d = X.shape[1]
-    return grow_planes(X, np.arange(d), np.ones(d), q, max_depth, fair, seed)
+    return grow_planes(X, np.arange(d), q, max_depth, fair, seed)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_walks_and_attributions_agree_with_the_slow_twin(X, q, fair):
         for path in trees:
             for k, child in pairwise(path):
                 f = forest.feature[k]
-                moved = np.abs(forest.weight[k] * (new[i, f] - forest.centre[k]))
+                moved = np.abs(forest.weight[k] * (new[i, f] - forest.origin[f] - forest.centre[k]))
                 np.add.at(slow[i], f, (forest.value[child] - forest.value[k]) * moved / moved.sum())
     np.testing.assert_allclose(parts, slow, atol=1e-9)
     np.testing.assert_allclose(forest.base + parts.sum(axis=1), sums, rtol=1e-12)
@@ -105,9 +105,12 @@ def test_units_and_origins_of_columns_do_not_matter(fair):
 def test_random_planes_have_even_directions_and_pass_through_the_box():
     X = np.array([[0.0, 10.0], [2.0, 14.0], [1.0, 12.0]])
     trees = [tree_on(X, seed) for seed in range(2000)]
-    order = np.array([tree[0][0] for tree in trees])
-    weight = np.take_along_axis(np.array([tree[1][0] for tree in trees]), order.argsort(1), 1)
-    centre = np.take_along_axis(np.array([tree[2][0] for tree in trees]), order.argsort(1), 1)
+    order = np.array([tree[0][0, :2] for tree in trees]).argsort(axis=1)
+    weight, centre = (
+        np.take_along_axis(np.array([tree[part][0, :2] for tree in trees]), order, 1)
+        for part in (1, 2)
+    )
+    weight *= X.std(axis=0)
     angle = np.arctan2(weight[:, 1], weight[:, 0])
     assert stats.kstest(angle, "uniform", args=(-np.pi, 2 * np.pi)).pvalue > 0.01
     assert stats.kstest(centre[:, 0], "uniform", args=(0, 2)).pvalue > 0.01

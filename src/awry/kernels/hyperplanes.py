@@ -1,7 +1,8 @@
 """Isolation trees whose splits combine several features: growing, walking, attributing.
 
-The layout is that of :mod:`awry.kernels.trees`; a test is a plane over ``q`` features: a row goes
-right where ``sum_j weight[k, j] * (x[feature[k, j]] - centre[k, j]) > threshold[k]``.
+The layout is that of :mod:`awry.kernels.trees`; a test is a plane over a few features: a row goes
+right where ``sum_j weight[k, j] * z[feature[k, j]] > threshold[k]``, with ``z = x - origin``, which
+keeps the digits of data far from zero.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ from awry.kernels.trees import (
     LeafValue,
     State,
     fill_means,
+    is_sound,
     split_range,
     uniform,
 )
+
+#: Features of a plane are held in threes, a number that the compiler can unroll.
+LANES = 3
+_1, _2 = np.uint32(1), np.uint32(2)
 
 
 class PlaneForest(NamedTuple):
@@ -30,10 +36,14 @@ class PlaneForest(NamedTuple):
     Attributes
     ----------
     feature : ndarray of shape (m, q), uint32
-    weight, centre : ndarray of shape (m, q)
-        Weight is zero at leaves and where fewer than q features vary.
+        q is a multiple of three, see ``LANES``.
+    weight : ndarray of shape (m, q)
+        Zero for what is not in the plane, and at leaves.
+    centre : ndarray of shape (m, q)
+        A point of z amid the rows that were split; explanations measure from it.
     threshold, left, value, roots, height
         As in :class:`awry.kernels.trees.Forest`.
+    origin : ndarray of shape (d,)
     """
 
     feature: IndexArray
@@ -44,11 +54,24 @@ class PlaneForest(NamedTuple):
     value: FloatArray
     roots: IndexArray
     height: IntArray
+    origin: FloatArray
 
     @property
     def base(self) -> float:
         """Sum of the root values: what a row drawn from the grown-on rows gets on average."""
         return float(self.value[self.roots[:-1]].sum())
+
+    def is_sound(self, d: int) -> bool:
+        """Whether walks over ``d`` features stay inside the arrays."""
+        shape = self.feature.shape
+        return (
+            len(shape) == 2
+            and shape[1] >= LANES
+            and shape[1] % LANES == 0
+            and self.weight.shape == self.centre.shape == shape
+            and self.origin.shape == (d,)
+            and is_sound(self, d)
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -75,41 +98,40 @@ def pick_varying(X: FloatArray, rows: IntArray, columns: IntArray, q: int, state
 
 
 @njit(cache=True, nogil=True)
-def project(
-    X: FloatArray,
-    rows: IntArray,
-    feature: IntArray,
-    weight: FloatArray,
-    centre: FloatArray,
-    out: FloatArray,
-) -> None:
-    """Signed position of ``rows`` along a plane's normal, into ``out``."""
-    for i in range(rows.size):
-        total = 0.0
-        for j in range(feature.size):
-            total += weight[j] * (X[rows[i], feature[j]] - centre[j])
-        out[i] = total
+def position(z: FloatArray, feature: IndexArray, weight: FloatArray) -> float:
+    """How far the row ``z`` (d,) reaches along a plane's normal, added up as in the walk."""
+    along = 0.0
+    for j in range(0, feature.size, LANES):
+        along += (
+            weight[j] * z[feature[j]]
+            + weight[j + 1] * z[feature[j + 1]]
+            + weight[j + 2] * z[feature[j + 2]]
+        )
+    return along
 
 
 @njit(cache=True, nogil=True)
 def draw_plane(
-    X: FloatArray,
+    Z: FloatArray,
     rows: IntArray,
     features: IntArray,
     unit: FloatArray,
     weight: FloatArray,
     centre: FloatArray,
     state: State,
-) -> None:
-    """A normal of random direction and a point drawn from the box around ``rows``.
+) -> float:
+    """A plane of random direction through a point drawn from the box around ``rows``.
 
-    Hariri et al., algorithm 2, in coordinates divided by ``unit``.
+    Hariri et al., algorithm 2, in coordinates divided by ``unit``; returns the threshold.
     """
+    threshold = 0.0
     for j in range(features.size):
-        low, high = split_range(X, rows, features[j])
+        low, high = split_range(Z, rows, features[j])
         u = uniform(state)
         weight[j] = normal(state) / unit[features[j]]
         centre[j] = low * (1.0 - u) + high * u
+        threshold += weight[j] * centre[j]
+    return threshold
 
 
 @njit(cache=True, nogil=True)
@@ -156,25 +178,20 @@ def fairest_cut(x: FloatArray) -> float:
 
 @njit(cache=True, nogil=True)
 def grow_planes(
-    X: FloatArray,
-    columns: IntArray,
-    unit: FloatArray,
-    q: int,
-    max_depth: int,
-    fair: bool,
-    seed: int,
+    Z: FloatArray, columns: IntArray, n_features: int, max_depth: int, fair: bool, seed: int
 ) -> tuple[IndexArray, FloatArray, FloatArray, FloatArray, IndexArray, IntArray, IntArray]:
-    """Grow one tree on all rows of ``X`` (n, d), on planes over up to ``q`` of ``columns``.
+    """Grow one tree on all rows of ``Z`` (n, d), on planes over ``n_features`` of ``columns``.
 
-    With ``fair`` a direction is drawn and cut where the pooled standard deviation falls most,
-    otherwise the plane is drawn whole, which may leave a side empty.
+    With ``fair`` a direction is drawn and cut where the pooled variance falls most, otherwise the
+    plane is drawn whole, which may leave a side empty.
 
     Returns
     -------
     feature, weight, centre, threshold, left : as in :class:`PlaneForest`, with indices from 0
     depth, count : ndarray of shape (m,), int64
     """
-    n = X.shape[0]
+    n, d = Z.shape
+    q = LANES * ((n_features + LANES - 1) // LANES)
     capacity = 2 * n - 1 if fair else 2 * n * (max_depth + 1)
     if max_depth < 40:
         capacity = min(capacity, (2 << max_depth) - 1)
@@ -185,35 +202,38 @@ def grow_planes(
     left = np.arange(capacity).astype(np.uint32)
     depth = np.zeros(capacity, np.int64)
     start, count = np.zeros(capacity, np.int64), np.zeros(capacity, np.int64)
-    rows, along = np.arange(n), np.empty(n)
+    rows, along, unit = np.arange(n), np.empty(n), np.empty(d)
+    for j in range(d):
+        unit[j] = Z[:, j].std()
     count[0] = n
     size, node = 1, 0
     while node < size:
         begin, end = start[node], start[node] + count[node]
-        here, position = rows[begin:end], along[begin:end]
+        here, reach = rows[begin:end], along[begin:end]
         used = 0
         if here.size > 1 and depth[node] < max_depth:
-            used = pick_varying(X, here, columns, q, state)
+            used = pick_varying(Z, here, columns, n_features, state)
         if used > 0:
-            f, w, c = columns[:used], weight[node, :used], centre[node, :used]
+            f, w, c = columns[:used], weight[node], centre[node]
             cut = 0.0
             if fair:
-                draw_direction(X, here, f, w, c, state)
+                draw_direction(Z, here, f, w, c, state)
             else:
-                draw_plane(X, here, f, unit, w, c, state)
-            project(X, here, f, w, c, position)
+                cut = draw_plane(Z, here, f, unit, w, c, state)
+            for j in range(used):
+                feature[node, j] = f[j]
+            for i in range(here.size):
+                reach[i] = position(Z[here[i]], feature[node], w)
             if fair:
-                cut = fairest_cut(position)
+                cut = fairest_cut(reach)
             if np.isfinite(cut):
                 threshold[node] = cut
-                for j in range(used):
-                    feature[node, j] = f[j]
                 i, j = 0, here.size
                 while i < j:
-                    if position[i] > cut:
+                    if reach[i] > cut:
                         j -= 1
                         here[i], here[j] = here[j], here[i]
-                        position[i], position[j] = position[j], position[i]
+                        reach[i], reach[j] = reach[j], reach[i]
                     else:
                         i += 1
                 left[node] = size
@@ -231,17 +251,6 @@ def grow_planes(
 
 
 @njit(cache=True, nogil=True)
-def side(
-    x: FloatArray, feature: IndexArray, weight: FloatArray, centre: FloatArray, threshold: float
-) -> np.uint32:
-    """1 where the row ``x`` (d,) lies beyond the plane, else 0."""
-    total = 0.0
-    for j in range(feature.size):
-        total += weight[j] * (x[feature[j]] - centre[j])
-    return np.uint32(total > threshold)
-
-
-@njit(cache=True, nogil=True)
 def walk_planes(
     X: FloatArray,
     feature: IndexArray,
@@ -252,21 +261,40 @@ def walk_planes(
     value: FloatArray,
     roots: IndexArray,
     height: IntArray,
+    origin: FloatArray,
 ) -> FloatArray:
     """Sum over trees of the value of the leaf each row of ``X`` (n, d) ends in; shape (n,)."""
-    n = X.shape[0]
+    n, d = X.shape
+    last = np.uint32(feature.shape[1] - LANES)
     out = np.zeros(n)
-    at = np.empty(BLOCK, np.uint32)
+    at, along = np.empty(BLOCK, np.uint32), np.empty(BLOCK)
+    Z = np.empty((min(n, BLOCK), d))
     for first in range(0, n, BLOCK):
-        block, sums = X[first : first + BLOCK], out[first : first + BLOCK]
+        sums = out[first : first + BLOCK]
         m = sums.size
+        for i in range(m):
+            for j in range(d):
+                Z[i, j] = X[first + i, j] - origin[j]
         for t in range(height.size):
             at[:m] = roots[t]
             for _ in range(height[t]):
+                along[:m] = 0.0
+                for j in range(np.uint32(0), last, np.uint32(LANES)):
+                    for i in range(m):
+                        k = at[i]
+                        along[i] += (
+                            weight[k, j] * Z[i, feature[k, j]]
+                            + weight[k, j + _1] * Z[i, feature[k, j + _1]]
+                            + weight[k, j + _2] * Z[i, feature[k, j + _2]]
+                        )
                 for i in range(m):
                     k = at[i]
-                    right = side(block[i], feature[k], weight[k], centre[k], threshold[k])
-                    at[i] = left[k] + right
+                    reach = along[i] + (
+                        weight[k, last] * Z[i, feature[k, last]]
+                        + weight[k, last + _1] * Z[i, feature[k, last + _1]]
+                        + weight[k, last + _2] * Z[i, feature[k, last + _2]]
+                    )
+                    at[i] = left[k] + np.uint32(reach > threshold[k])
             for i in range(m):
                 sums[i] += value[at[i]]
     return out
@@ -283,29 +311,32 @@ def attribute_planes(
     value: FloatArray,
     roots: IndexArray,
     height: IntArray,
+    origin: FloatArray,
 ) -> FloatArray:
     """Share each row's sum among features: shape (n, d); the parts add to the sum less the base.
 
     As :func:`awry.kernels.trees.attribute`; the features of a plane share the change of a step by
-    how far each moved the row off the plane's centre.
+    how far each moved the row from the plane's centre.
     """
     out = np.zeros(X.shape)
     q = feature.shape[1]
-    parts = np.empty(q)
+    moved = np.empty(q)
     for i in range(X.shape[0]):
+        z = X[i] - origin
         for t in range(height.size):
             k = roots[t]
             while left[k] != k:
                 total = 0.0
                 for j in range(q):
-                    parts[j] = abs(weight[k, j] * (X[i, feature[k, j]] - centre[k, j]))
-                    total += parts[j]
-                right = side(X[i], feature[k], weight[k], centre[k], threshold[k])
-                child = left[k] + right
-                change = value[child] - value[k]
+                    moved[j] = abs(weight[k, j] * (z[feature[k, j]] - centre[k, j]))
+                    total += moved[j]
+                along = position(z, feature[k], weight[k])
+                child = left[k] + np.uint32(along > threshold[k])
+                if total == 0.0:
+                    moved[0] = total = 1.0
+                change = (value[child] - value[k]) / total
                 for j in range(q):
-                    share = parts[j] / total if total > 0.0 else 1.0 / q
-                    out[i, feature[k, j]] += change * share
+                    out[i, feature[k, j]] += change * moved[j]
                 k = child
     return out
 
@@ -329,20 +360,20 @@ def grow_plane_forest(
     leaf_value : function (depth, count) -> value
     rng : Generator
     n_features : int
-        Features of a plane, q.
+        Features of a plane.
     fair : bool
         Cut where the pooled standard deviation falls most (fair-cut forest), or draw the whole
         plane (extended isolation forest).
     """
     n, d = X.shape
-    unit = np.array([spread if spread > 0.0 else 1.0 for spread in X.std(axis=0)])
+    with np.errstate(over="ignore"):
+        origin = np.nan_to_num(X.mean(axis=0))
     trees, roots, height = [], [0], []
     for _ in range(n_trees):
         rows = rng.choice(n, n_rows, replace=False, shuffle=False) if n_rows < n else slice(None)
         seed = int(rng.integers(2**63))
         *planes, left, depth, count = grow_planes(
-            np.require(X[rows], np.float64, ["C", "W"]), np.arange(d), unit, n_features, max_depth,
-            fair, seed,
+            np.ascontiguousarray(X[rows]) - origin, np.arange(d), n_features, max_depth, fair, seed
         )  # fmt: skip
         value = leaf_value(depth, count)
         fill_means(left, count, value)
@@ -352,5 +383,5 @@ def grow_plane_forest(
     feature, weight, centre, threshold, left, value = map(np.concatenate, zip(*trees, strict=True))
     return PlaneForest(
         feature, weight, centre, threshold, left, value, np.array(roots, np.uint32),
-        np.array(height),
+        np.array(height), origin,
     )  # fmt: skip

@@ -65,17 +65,18 @@ def isolate(
     smallest, found = np.empty(_BLOCK), np.empty(_BLOCK)
     for first in range(0, n, _BLOCK):
         size = min(_BLOCK, n - first)
+        block, near = columns[:, :size], distances[:size]
         for i in range(size):
             for j in range(d):
-                columns[j, i] = X[first + i, j]
+                block[j, i] = X[first + i, j]
         for g in range(t):
-            smallest[:] = np.inf
-            found[:] = 1.0
+            smallest[:size] = np.inf
+            found[:size] = 1.0
             for k in range(m):
-                squared_distances(columns, centres[g, k], distances)
+                squared_distances(block, centres[g, k], near)
                 radius, alone = radii[g, k], isolation[g, k]
                 for i in range(size):
-                    inside = distances[i] <= radius < smallest[i]
+                    inside = near[i] <= radius < smallest[i]
                     new_radius = radius if inside else smallest[i]
                     new_found = alone if inside else found[i]
                     smallest[i], found[i] = new_radius, new_found

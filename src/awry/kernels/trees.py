@@ -57,6 +57,10 @@ class Forest(NamedTuple):
         """Sum of the root values: what a row drawn from the grown-on rows gets on average."""
         return float(self.value[self.roots[:-1]].sum())
 
+    def is_sound(self, d: int) -> bool:
+        """Whether walks over ``d`` features stay inside the arrays."""
+        return self.feature.ndim == 1 and is_sound(self, d)
+
 
 def is_sound(forest: Any, d: int) -> bool:
     """Whether walks over ``d`` features stay inside the arrays of ``forest``, of either kind."""
@@ -72,9 +76,6 @@ def is_sound(forest: Any, d: int) -> bool:
     end = np.repeat(roots[1:], np.diff(roots))
     return bool(
         forest.threshold.shape == forest.value.shape == own.shape == feature.shape[:1]
-        and all(
-            part.shape == feature.shape for part in forest[1 : forest._fields.index("threshold")]
-        )
         and ((feature >= 0) & (feature < d)).all()
         and ((left > own) & (left + 1 < end))[inner].all()
         and np.isposinf(forest.threshold[~inner]).all()

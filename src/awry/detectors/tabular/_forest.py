@@ -14,7 +14,7 @@ from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import any_of, integer, nothing, option, random_state, real
 from awry.kernels import forest_score
 from awry.kernels.hyperplanes import PlaneForest, attribute_planes, walk_planes
-from awry.kernels.trees import Forest, attribute, average_path_length, is_sound, walk
+from awry.kernels.trees import Forest, attribute, average_path_length, walk
 
 #: Rows from which coding the columns is quicker than walking the trees.
 _CODED_ROWS = 4096
@@ -87,7 +87,7 @@ class ForestDetector(Detector):
 
     def _restore(self) -> None:
         """Refuse a forest from a file whose indices would lead a walk out of its arrays."""
-        if not is_sound(self.forest_, self.n_features_in_):
+        if not self.forest_.is_sound(self.n_features_in_):
             raise ModelError(f"{type(self).__name__}: the trees in the model do not fit together")
 
 
