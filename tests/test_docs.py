@@ -34,7 +34,7 @@ def test_code_of_the_docs_runs(page: Path, tmp_path: Path, monkeypatch: pytest.M
     namespace: dict[str, object] = {}
     for language, block in _BLOCK.findall(page.read_text()):
         if language == "python":
-            exec(compile(block, str(page), "exec"), namespace)  # noqa: S102
+            exec(compile(block, str(page), "exec"), namespace)
             continue
         for command in _commands(block):
             code = app.main(args=command, prog_name="awry", standalone_mode=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,7 +35,7 @@ def test_batch_cuts_do_not_change_events(data):
         assert event.score == scores[flagged].max()
         assert event.severity == severity[flagged].max()
         assert (np.diff(position[flagged]) <= 2.0 + 1e-12).all()
-    for one, next_ in zip(whole, whole[1:], strict=False):
+    for one, next_ in itertools.pairwise(whole):
         assert next_.start - one.end > 2.0 - 1e-12
 
 

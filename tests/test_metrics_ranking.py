@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -12,6 +12,7 @@ from awry.core.errors import DataError
 from awry.metrics import ranking
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000))
 def test_equal_to_scikit_learn_ties_included(seed):
     rng = np.random.default_rng(seed)

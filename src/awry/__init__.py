@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from awry.data.generate import generate
     from awry.data.readers import read
     from awry.io import load, save
-    from awry.result import Result
     from awry.model import Model
+    from awry.result import Result
     from awry.run import compare, detect, evaluate, fit, score
 
 

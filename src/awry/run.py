@@ -160,7 +160,7 @@ def judge(
     query: str | None = None,
     format: str | None = None,
 ) -> Result:
-    """One result for all of ``data``, scored with a model; the arguments are those of :func:`score`."""
+    """One result for all of ``data``, with a fitted model; arguments as for :func:`score`."""
     judge_ = model if isinstance(model, Model) else _load_model(model)
     name, table, problems = _whole(data, query, format)
     result = judge_.judge(table, source=name)

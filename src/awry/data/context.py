@@ -70,7 +70,7 @@ class Context(Configurable):
         for name in self.columns:
             self.cells_ |= self._cells(name, table[name])
         codes = self._codes(table)
-        joint, first = np.unique(codes, axis=0, return_index=True)
+        first = np.unique(codes, axis=0, return_index=True)[1]
         self.joint_ = {_key(codes[i]): at for at, i in enumerate(first)}
         parts = [*codes.T, self._joint_codes(codes)]
         self.center_ = np.median(X, axis=0)

@@ -310,11 +310,13 @@ def _nice(step: float) -> float:
 
 
 _TIME_STEPS: Sequence[tuple[float, str]] = (
-    (1, "%H:%M:%S"), (5, "%H:%M:%S"), (15, "%H:%M:%S"), (30, "%H:%M:%S"), (60, "%H:%M"), (300, "%H:%M"),
-    (900, "%H:%M"), (1800, "%H:%M"), (3600, "%d %b %H:%M"), (4 * 3600, "%d %b %H:%M"), (12 * 3600, "%d %b %H:%M"),
-    (86400, "%d %b"), (7 * 86400, "%d %b"), (30 * 86400, "%b %Y"), (91 * 86400, "%b %Y"),
-    (365 * 86400, "%Y"), (5 * 365 * 86400, "%Y"), (25 * 365 * 86400, "%Y"),
-)  # fmt: skip
+    *((seconds, "%H:%M:%S") for seconds in (1, 5, 15, 30)),
+    *((60 * minutes, "%H:%M") for minutes in (1, 5, 15, 30)),
+    *((3600 * hours, "%d %b %H:%M") for hours in (1, 4, 12)),
+    *((86400 * days, "%d %b") for days in (1, 7)),
+    *((86400 * days, "%b %Y") for days in (30, 91)),
+    *((365 * 86400 * years, "%Y") for years in (1, 5, 25)),
+)
 
 
 def _time_ticks(low: float, high: float, n: int) -> list[tuple[float, str]]:
