@@ -99,7 +99,7 @@ def fairest_cut(x):
 
 
 def inne(centres, X):
-    """INNE scores over groups of centres (t, m, d), balls closed (Bandaragoda et al., section 3)."""
+    """INNE of groups of centres (t, m, d), with closed balls (Bandaragoda et al., section 3)."""
     scores = []
     for x in X:
         each = []

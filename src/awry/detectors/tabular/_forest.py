@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
@@ -29,10 +30,10 @@ FOREST_CONSTRAINTS = {
 
 
 def resolve(value: int | float | str, whole: int, auto: int, least: int) -> int:
-    """How many of ``whole`` things a number, a share or ``"auto"`` means, at least ``least``."""
+    """How many of ``whole`` an integer, a share or ``"auto"`` means, at least ``least``."""
     if isinstance(value, str):
         wanted = auto
-    elif value > 1:
+    elif isinstance(value, Integral):
         wanted = int(value)
     else:
         wanted = int(value * whole)

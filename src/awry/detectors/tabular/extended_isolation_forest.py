@@ -25,7 +25,7 @@ class ExtendedIsolationForest(IsolationDetector):
     n_estimators : int, default=100
         Trees.
     max_samples : int, float or "auto", default="auto"
-        Rows each tree is grown on, drawn without replacement: a number, a share in (0, 1], or 256.
+        Rows each tree is grown on, drawn without replacement: an integer, a share, or 256.
     extension_level : int or "full", default=1
         A plane slants over this many columns more than one: 0 is an isolation forest, ``"full"``
         all columns. No more than there are.

@@ -26,7 +26,7 @@ class FairCutForest(IsolationDetector):
     n_estimators : int, default=200
         Trees.
     max_samples : int, float or "auto", default="auto"
-        Rows each tree is grown on, drawn without replacement: a number, a share in (0, 1], or 128.
+        Rows each tree is grown on, drawn without replacement: an integer, a share, or 128.
     ndim : int, default=3
         Columns mixed in a cut; no more than there are.
     random_state : int, Generator or None, default=None

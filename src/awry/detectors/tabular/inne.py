@@ -29,7 +29,7 @@ class INNE(Detector):
     n_estimators : int, default=200
         Samples.
     max_samples : int, float or "auto", default="auto"
-        Rows of each sample, drawn without replacement: a number, a share in (0, 1], or 8. No more
+        Rows of each sample, drawn without replacement: an integer, a share, or 8. No more
         than there are.
     random_state : int, Generator or None, default=None
         Seed of the samples.

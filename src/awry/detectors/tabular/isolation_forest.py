@@ -26,10 +26,10 @@ class IsolationForest(IsolationDetector):
     n_estimators : int, default=100
         Trees.
     max_samples : int, float or "auto", default="auto"
-        Rows each tree is grown on, drawn without replacement: a number, a share in (0, 1], or 256.
+        Rows each tree is grown on, drawn without replacement: an integer, a share, or 256.
         No more than there are.
     max_features : int or float, default=1.0
-        Columns each tree may split on, drawn anew for each: a number above 1, or a share.
+        Columns each tree may split on, drawn anew for each: an integer, or a share.
     random_state : int, Generator or None, default=None
         Seed of the samples and the splits.
     n_jobs : int or None, default=None

@@ -29,7 +29,7 @@ class RandomHistogramForest(ForestDetector):
     max_depth : int, default=5
         Cuts on the way to a cell.
     max_samples : int, float or "auto", default="auto"
-        Rows each tree is grown on, drawn without replacement: a number, a share in (0, 1], or 256.
+        Rows each tree is grown on, drawn without replacement: an integer, a share, or 256.
     random_state : int, Generator or None, default=None
         Seed of the samples and the cuts.
     n_jobs : int or None, default=None
