@@ -87,8 +87,8 @@ def cli() -> str:
     """Every command with its options."""
     lines = ["# Command line", ""]
     lines += ["`--json` prints for machines. Exit codes: 0 done, 1 anomalies found where",
-              "`--fail-on-anomaly` is given, 2 bad use or bad input, with one line that says where and",
-              "the remedy, 130 interrupted.", ""]  # fmt: skip
+              "`--fail-on-anomaly` is given, 2 bad use or bad input, with one line that says where",
+              "and the remedy, 130 interrupted.", ""]  # fmt: skip
     context = click.Context(app, info_name="awry")
     for name in app.list_commands(context):
         command = app.get_command(context, name)

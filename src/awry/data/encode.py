@@ -98,7 +98,7 @@ class TableEncoder(Configurable):
         return self
 
     def transform(self, data: Any) -> FloatArray:
-        """``data`` (n rows) as finite numbers, shape (n, len(feature_names_)).
+        """``data`` (n rows) as finite numbers, shape (n, ``len(feature_names_)``).
 
         Columns the encoder does not know are ignored; one that lacks is a :class:`DataError`.
         """
@@ -116,12 +116,13 @@ class TableEncoder(Configurable):
         return self.fit(table).transform(table)
 
     def novelty(self, data: Any) -> np.ndarray:
-        """Where ``data`` holds what training ruled out, booleans of shape (n, len(source_names_)).
+        """Where ``data`` holds what training ruled out.
 
-        True where a constant column changed, a duplicate differs from its twin, a value is missing
-        or infinite that never was, cannot be read as its column's kind, or is of a level that was
-        never seen in a column whose levels all were. A detector cannot have learned to weigh any
-        of these, as training shows no example.
+        Booleans of shape (n, ``len(source_names_)``): true where a constant column changed, a
+        duplicate differs from its twin, a value is missing or infinite that never was, cannot be
+        read as its column's kind, or is of a level that was never seen in a column whose levels
+        all were. A detector cannot have learned to weigh any of these, as training shows no
+        example.
         """
         table = self._known(data)
         out = np.zeros((table.num_rows, len(self.source_names_)), dtype=bool)

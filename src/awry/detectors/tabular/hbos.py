@@ -42,7 +42,7 @@ class HBOS(Detector):
         Ranges of the histograms.
     n_bins_ : ndarray of shape (d,)
         Bins of each column.
-    hist_ : ndarray of shape (d, max(n_bins_))
+    hist_ : ndarray of shape (d, ``max(n_bins_)``)
         Heights.
 
     Notes

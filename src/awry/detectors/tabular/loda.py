@@ -47,7 +47,7 @@ class LODA(Detector):
         Their weights.
     low_, high_, n_bins_ : ndarray of shape (n_random_cuts,)
         Ranges and numbers of bins of the histograms.
-    probabilities_ : ndarray of shape (n_random_cuts, max(n_bins_))
+    probabilities_ : ndarray of shape (n_random_cuts, ``max(n_bins_)``)
         Shares of training rows in the bins.
     center_ : ndarray of shape (d,)
         Mean of the training rows, from which explanations are measured.
