@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 # -- columns, histograms, projections -------------------------------------------------------------
 
@@ -161,22 +164,17 @@ def glosh(points, min_size, min_samples):
 
     def parts(members, level):
         """Members linked below the level."""
-        rest, found = set(members), []
-        while rest:
-            group, todo = set(), [rest.pop()]
-            while todo:
-                i = todo.pop()
-                group.add(i)
-                near = {j for j in rest if reach[i, j] < level}
-                rest -= near
-                todo += near
-            found.append(sorted(group))
-        return found
+        labels = connected_components(reach[np.ix_(members, members)] < level)[1]
+        return [
+            [i for i, own in zip(members, labels, strict=True) if own == c] for c in set(labels)
+        ]
 
     def follow(members, cluster):
-        level = min(x for x in {*np.unique(reach), np.inf} if len(parts(members, x)) == 1)
-        below = np.unique(reach)
-        level = below[below < level].max()
+        linked = reach[np.ix_(members, members)]
+        # Split at the longest link that is needed.
+        levels = np.unique(linked)
+        whole = bisect_left(levels, True, key=lambda x: connected_components(linked < x)[0] == 1)
+        level = levels[whole - 1]
         split = parts(members, level)
         large = [part for part in split if len(part) >= min_size]
         for part in split:

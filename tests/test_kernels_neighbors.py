@@ -64,9 +64,7 @@ def test_nearest_are_exact(name, n_groups):
 @given(st.data())
 def test_nearest_of_any_numbers(data):
     d = data.draw(st.integers(1, 4))
-    values = st.one_of(
-        st.integers(-3, 3).map(float), st.floats(-1e6, 1e6), st.floats(-1e-6, 1e-6)
-    )
+    values = st.one_of(st.integers(-3, 3).map(float), st.floats(-1e6, 1e6), st.floats(-1e-6, 1e-6))
     rows = st.lists(st.lists(values, min_size=d, max_size=d), min_size=3, max_size=40)
     X, Q = np.array(data.draw(rows)), np.array(data.draw(rows))
     groups, _ = in_groups(X, 4)

@@ -17,7 +17,7 @@ _GROUP_ROWS, _MOST_GROUPS = 256, 8192
 #: Rows assigned to centres at a time.
 _CHUNK = 4096
 #: Beyond this coordinates are cut, and distances are: their squares and sums must stay finite.
-_FARTHEST, _LONGEST = 1e150, 1e300
+_FARTHEST, _LONGEST = 1e150, 1e305
 
 
 class Groups:
@@ -71,7 +71,7 @@ def scaled(Q: FloatArray, scale: float) -> FloatArray:
 
 def unscaled(distances: FloatArray, scale: float) -> FloatArray:
     """Distances in the original units."""
-    return np.minimum(distances / scale, _LONGEST)
+    return np.minimum(distances, _LONGEST * scale) / scale
 
 
 def nearest_centre(X: FloatArray, centres: FloatArray) -> tuple[FloatArray, IntArray]:
