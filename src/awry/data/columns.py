@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from awry.core.errors import DataError
+from awry.core.inputs import IntArray
 from awry.data import kinds as rules
 from awry.data import parse, wording
 from awry.data.column_stats import (
@@ -46,6 +47,15 @@ class ColumnProfile(NamedTuple):
     why: str
     stats: dict[str, Any]
     reading: dict[str, Any] | None = None
+
+    def typed(self, values: pa.Array) -> tuple[pa.Array, IntArray]:
+        """``values`` as the column holds them, whatever they come as; positions of misfits."""
+        reading = self.reading
+        if reading is None and self.kind == "time":
+            reading = {**parse.ISO, "utc": self.stats["zone"] is not None}
+        elif reading is None and self.kind == "number":
+            reading = parse.PLAIN
+        return typed(values, reading)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -206,7 +216,7 @@ def _profile(name: str, column: pa.Array, kind: str | None) -> tuple[ColumnProfi
 def _number(
     name: str, values: pa.Array, stats: dict[str, Any], reading: Any, kind: str | None
 ) -> tuple[ColumnProfile, Any]:
-    floats, _ = as_float(values)
+    floats = as_float(values)
     add_number_stats(stats, floats, reading)
     why = "so it was said"
     if kind in (None, "time") and stats["whole"] and pa.types.is_integer(values.type):

@@ -17,7 +17,7 @@ from awry.data.encoders import Clock, Flag, Levels, Prose, Scaled, number_of
 from awry.data.novelty import Novelty, find_novelties
 from awry.data.problems import Problems
 from awry.data.tables import as_table
-from awry.data.values import as_seconds, labels, typed
+from awry.data.values import as_seconds, labels
 
 #: Rows encoded at a time: the columns of a block stay in the processor's cache.
 _BLOCK = 1 << 13
@@ -153,14 +153,14 @@ class TableEncoder(Configurable):
             return None
         p = self._profile(self.time_column_)
         column = as_table(data)[p.name].combine_chunks()
-        return number_of(typed(column, p.reading)[0])
+        return number_of(p.typed(column)[0])
 
     def show(self, column: str, value: Any) -> str:
         """One value of ``column`` as a person reads it."""
         p = self._profile(column)
         if value is None or value != value:
             return "missing"
-        found, unfit = typed(as_table({column: [value]})[column].combine_chunks(), p.reading)
+        found, unfit = p.typed(as_table({column: [value]})[column].combine_chunks())
         if p.kind == "time" and not len(unfit) and pa.types.is_timestamp(found.type):
             text = wording.moment(float(as_seconds(found)[0]), p.stats["zone"])
             return text.removeprefix("1970-01-01 ") if p.stats["clock_only"] else text
@@ -220,7 +220,7 @@ class TableEncoder(Configurable):
             if p.kind in _ENCODED:
                 column = rows.column(p.name)
                 one = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-                found[p.name] = typed(one, p.reading)[0]
+                found[p.name] = p.typed(one)[0]
         return found
 
     def _encode(self, values: dict[str, pa.Array]) -> list[FloatArray]:

@@ -283,7 +283,7 @@ def height(share: float) -> float:
 
 def number_of(values: pa.Array) -> FloatArray:
     """Numbers, or seconds where ``values`` are times, NaN where missing."""
-    return as_seconds(values) if pa.types.is_timestamp(values.type) else as_float(values)[0]
+    return as_seconds(values) if pa.types.is_timestamp(values.type) else as_float(values)
 
 
 def _words(text: pa.StringArray) -> Any:

@@ -12,7 +12,7 @@ from awry.core.inputs import IntArray
 from awry.data import parse
 from awry.data.columns import ColumnProfile
 from awry.data.encoders import Levels
-from awry.data.values import as_float, labels, level_codes, typed
+from awry.data.values import as_float, labels, level_codes
 
 #: A column, positions of rows, and what is new in them.
 Novelty = tuple[str, IntArray, str]
@@ -36,21 +36,23 @@ def find_novelties(
         if p.kind == "empty":
             yield p.name, _where(column.is_valid()), "stands in a column that was always empty"
             continue
-        values, unfit = typed(column, p.reading)
+        values, unfit = p.typed(column)
         missing = _where(values.is_null())
         if p.kind == "number":
-            floats, no_number = as_float(values)
-            unfit, missing = np.union1d(unfit, no_number), np.flatnonzero(np.isnan(floats))
+            floats = as_float(values)
+            missing = np.flatnonzero(np.isnan(floats))
             if not stats["infinite"]:
                 yield p.name, np.flatnonzero(np.isinf(floats)), "was never infinite"
-        yield p.name, unfit, parse.expectation(dict(p.reading or {"type": "number"}))
+        if len(unfit):
+            yield p.name, unfit, parse.expectation(p.reading or {"type": p.kind})
         if not stats["missing"] and not stats["unfit"]:
             yield p.name, np.setdiff1d(missing, unfit), "is missing and never was"
         if p.kind == "constant":
             other = pc.not_equal(labels(values), stats["value"])
             yield p.name, _where(other), f"was always {stats['value']!r}"
         elif p.kind == "duplicate_of":
-            other = pc.not_equal(labels(column), labels(columns[stats["of"]]))
+            twin = labels(columns[stats["of"]])
+            other = pc.not_equal(labels(column).fill_null(""), twin.fill_null(""))
             yield p.name, _where(other), f"was always the same as {stats['of']!r}"
         elif p.name in levels and levels[p.name].closed:
             names = levels[p.name].names

@@ -25,6 +25,10 @@ _PROBE = 500
 
 Reading = dict[str, Any]
 TEXT: Reading = {"type": "text"}
+#: How numbers, truths and times are written that did not come as text.
+PLAIN: Reading = {"type": "number", "style": "plain", "prefix": "", "suffix": "", "integer": False}
+TRUTH: Reading = {"type": "boolean", "words": ["true", "false"]}
+ISO: Reading = {"type": "time", "format": "ISO 8601", "order": "", "utc": False}
 
 _BOOLEAN = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"), ("on", "off"))
 _CURRENCY = r"[$€£¥₹₽₩₺₪฿]|(?:USD|EUR|GBP|JPY|CHF|CAD|AUD|CNY|INR|SEK|NOK|DKK|PLN|CZK|BRL|kr|zł)"

@@ -13,40 +13,37 @@ from awry.core.inputs import FloatArray, IntArray
 from awry.data import parse
 from awry.data.kinds import EPOCHS
 
-_PLAIN = {"type": "number", "style": "plain", "prefix": "", "suffix": "", "integer": False}
 _NONE = np.empty(0, dtype=np.int64)
 
 
 def typed(values: pa.Array, reading: Mapping[str, Any] | None) -> tuple[pa.Array, IntArray]:
     """``values`` (plain) as ``reading`` has it, and the positions of those that do not fit."""
-    if reading is None:
+    if reading is None or _class(values.type) == reading["type"]:
         return values, _NONE
-    if reading["type"] == "epoch":
-        if pa.types.is_timestamp(values.type):
-            return values, _NONE
-        seconds, unfit = as_float(values)
-        micros = seconds / EPOCHS[reading["unit"]] * 1e6
-        ok = np.abs(micros) < 2.0**62
-        stamps = np.where(ok, micros, 0).astype(np.int64)
-        return pa.array(stamps, pa.timestamp("us", "UTC"), mask=~ok), unfit
-    kind = values.type
-    fits = {
-        "number": pa.types.is_floating(kind) or pa.types.is_integer(kind),
-        "boolean": pa.types.is_boolean(kind),
-        "time": pa.types.is_timestamp(kind),
-    }
-    if fits.get(reading["type"], False):
+    if reading["type"] != "epoch":
+        return parse.apply(values.cast(pa.string()), dict(reading))
+    if _class(values.type) == "time":
         return values, _NONE
-    return parse.apply(values.cast(pa.string()), dict(reading))
+    numbers, unfit = typed(values, parse.PLAIN)
+    micros = as_float(numbers) / EPOCHS[reading["unit"]] * 1e6
+    ok = np.abs(micros) < 2.0**62
+    return pa.array(
+        np.where(ok, micros, 0).astype("M8[us]"), pa.timestamp("us", "UTC"), mask=~ok
+    ), unfit
 
 
-def as_float(values: pa.Array) -> tuple[FloatArray, IntArray]:
-    """Plain ``values`` as float64, NaN where missing; positions of those that are no numbers."""
-    unfit = _NONE
-    if pa.types.is_string(values.type) or pa.types.is_timestamp(values.type):
-        values, unfit = parse.apply(values.cast(pa.string()), dict(_PLAIN))
+def _class(kind: pa.DataType) -> str:
+    if pa.types.is_floating(kind) or pa.types.is_integer(kind):
+        return "number"
+    if pa.types.is_timestamp(kind):
+        return "time"
+    return "boolean" if pa.types.is_boolean(kind) else "text"
+
+
+def as_float(values: pa.Array) -> FloatArray:
+    """Numbers or truths as float64, NaN where missing."""
     floats = values if pa.types.is_float64(values.type) else values.cast(pa.float64(), safe=False)
-    return np.asarray(floats.to_numpy(zero_copy_only=False)), unfit
+    return np.asarray(floats.to_numpy(zero_copy_only=False))
 
 
 def as_seconds(values: pa.Array) -> FloatArray:

@@ -106,13 +106,12 @@ def _settle(name: str, chunks: list[pa.Array], complete: bool) -> Column:
         reading = parse.settle(text)
     elif classes == {"number"}:
         integer = all(pa.types.is_integer(c.type) for c in chunks)
-        reading = {"type": "number", "style": "plain", "prefix": "", "suffix": ""}
-        reading["integer"] = integer
+        reading = {**parse.PLAIN, "integer": integer}
     elif classes == {"boolean"}:
-        reading = {"type": "boolean", "words": ["true", "false"]}
+        reading = parse.TRUTH
     else:
         utc = any(c.type.tz is not None for c in chunks)
-        reading = {"type": "time", "format": "ISO 8601", "order": "", "utc": utc}
+        reading = {**parse.ISO, "utc": utc}
     return Column(name, reading, _type(reading, chunks, complete))
 
 
