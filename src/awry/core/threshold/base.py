@@ -50,16 +50,10 @@ class Threshold(Configurable):
         values, owner = check_scores(scores), type(self).__name__
         labels = None if y is None else check_labels(y, len(values), owner)
         if self.needs_labels:
-            held = () if labels is None else set(labels.tolist())
-            missing = [
-                word
-                for label, word in ((1, "anomalies (1)"), (0, "normal rows (0)"))
-                if label not in held
-            ]
+            kinds = {1: "anomalies (1)", 0: "normal rows (0)"}
+            missing = [word for kind, word in kinds.items() if labels is None or kind not in labels]
             if missing:
-                given = (
-                    "none were given" if labels is None else f"y has no {' and no '.join(missing)}"
-                )
+                given = "none were given" if labels is None else f"y has no {missing[0]}"
                 raise ValueError(f"{owner}: the threshold needs labels of both kinds, {given}")
         threshold, rate, self.reason_ = self._fit(values, labels)
         self.threshold_, self.stated_rate_ = float(threshold), None if rate is None else float(rate)

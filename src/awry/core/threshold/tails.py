@@ -62,8 +62,8 @@ class Adaptive(Threshold):
     Parameters
     ----------
     alpha : float in (0, 0.5), default=0.01
-        Share of clean data flagged. A hundredth is what a person can look at, and keeps a third of
-        the alarms of a twentieth at nine tenths of its F1 (``docs/thresholds.md``).
+        Share of clean data flagged. A hundredth is what a person can look at, and a tenth of what
+        is customary.
     max_share : float in (0, 0.5], default=0.35
         A group with more than this share of the scores is taken for normal.
 
