@@ -38,6 +38,8 @@ CASES = {
     "zip": (RNG.integers(10_000, 10_020, N), "category"),
     "status_code": (RNG.choice([200, 301, 404, 500], N), "category"),
     "plz": ([f"{v:05d}" for v in RNG.integers(1000, 1020, N)], "category"),
+    "channel1": (RNG.integers(0, 40, N), "number"),
+    "account": (RNG.integers(0, 10**5, N), "number"),
     "city": (RNG.choice(["Rome", "Oslo", "Lima"], N), "category"),
     "only": (pa.array(["yes please" if i % 3 else None for i in range(N)]), "category"),
     "template": ([f"{'abc'[i % 3]} was opened at the front door" for i in range(N)], "category"),

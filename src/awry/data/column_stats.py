@@ -39,6 +39,7 @@ def add_number_stats(stats: dict[str, Any], floats: FloatArray, reading: Any) ->
     stats["distinct"] = 1 + int(np.count_nonzero(sample[1:] != sample[:-1]))
     if stats["distinct"] == 1 and stats["min"] < stats["max"]:
         stats["distinct"] = 2
+    stats["sampled"] = len(sample)
     stats["unique"] = stats["distinct"] == len(sample) and not stats["infinite"]
     stats["distinct"] += bool(stats["infinite"])
     stats["whole"] = not stats["infinite"] and bool((finite == np.trunc(finite)).all())

@@ -29,7 +29,7 @@ _CODE = _ID | {
     "code", "cd", "zip", "zipcode", "postal", "postcode", "plz", "type", "class", "category",
     "cat", "status", "state", "group", "cluster", "region", "district", "country", "segment",
     "branch", "store", "shop", "merchant", "mcc", "sic", "naics", "port", "protocol", "proto",
-    "channel", "gender", "sex", "device", "user", "customer", "account", "terminal", "sensor",
+    "channel", "gender", "sex", "device", "user", "customer", "account", "terminal",
 }  # fmt: skip
 _TIME = {
     "time", "date", "datetime", "timestamp", "ts", "epoch", "created", "updated", "modified",
@@ -75,7 +75,8 @@ def of_number(name: str, stats: dict[str, Any], values: np.ndarray) -> tuple[str
     Parameters
     ----------
     stats : dict
-        ``present``, ``missing``, ``distinct``, ``unique``, ``whole``, ``min``, ``max``.
+        ``present``, ``missing``, ``distinct`` values of ``sampled`` ones, ``unique``, ``whole``,
+        ``min``, ``max``.
     values : ndarray of shape (n,)
         The values in order, NaN where missing.
     """
@@ -101,7 +102,9 @@ def of_number(name: str, stats: dict[str, Any], values: np.ndarray) -> tuple[str
         if by_one and stats["present"] >= _FEW and last != "year":
             return "identifier", "values count the rows"
         return "number", "whole numbers that do not count the rows measure something"
-    if last in _CODE:
+    # Numbered columns (channel1, channel2) hold measurements of many, not the names of one.
+    named = last in _CODE and not name.strip()[-1:].isdigit()
+    if named and (last in _ID or stats["distinct"] <= 0.5 * stats["sampled"]):
         return "category", f"whole numbers that repeat, under a name ending in {last!r}, are codes"
     return "number", "whole numbers that repeat are counts, as no name says they are codes"
 

@@ -72,7 +72,8 @@ class Columns:
             typed, unfit = column.conform(found)
             arrays.append(typed)
             what = parse.expectation(column.reading)
-            for position in unfit[: max(0, KEPT - len(problems))].tolist():
+            room = max(0, KEPT - len(problems))
+            for position in unfit[:room].tolist():
                 problems.add(
                     what,
                     row=before + position + 1,
@@ -80,9 +81,8 @@ class Columns:
                     column=column.name,
                     text=str(found[position].as_py()),
                 )
-            left = len(unfit) - max(0, KEPT - len(problems))
-            if left > 0 and len(problems) >= KEPT:
-                problems.counts[column.name, what] += left
+            if len(unfit) > room:
+                problems.counts[column.name, what] += len(unfit) - room
         return pa.record_batch(arrays, schema=self.schema)
 
     def whole_numbers(self, table: pa.Table) -> pa.Table:
