@@ -197,7 +197,7 @@ def find_group(s: FloatArray, max_share: float = 0.35) -> ScoreTail | None:
     if n < _FEW or len(np.unique(y[:: max(1, len(y) // 300)])) < 10:
         return None
     above = len(y) / n
-    m = min(len(y), 300)  # evenly spaced order statistics carry what the fit needs
+    m = min(len(y), 200)  # evenly spaced order statistics carry what the fit needs
     y = y[((np.arange(m) + 0.5) / m * len(y)).astype(int)]
     unit = float(np.median(y))
     y = y / unit
@@ -233,7 +233,7 @@ def _log_cut_normal(y: FloatArray, mean: float, std: float, low: float = 0.0) ->
 
 def _pareto_table(y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Shapes (k,), scales (k,) and log densities (k, m) at ``y`` of a grid of Pareto laws."""
-    shapes, scales = np.meshgrid(np.arange(-0.6, 0.61, 0.1) + 1e-6, np.exp(np.arange(-4, 2.6, 0.1)))
+    shapes, scales = np.meshgrid(np.arange(-0.6, 0.61, 0.1) + 1e-6, np.exp(np.arange(-4, 2.6, 0.15)))
     shape, scale = shapes.ravel(), scales.ravel()
     inside = 1 + np.outer(shape / scale, y)
     log_density = -(1 + 1 / shape)[:, None] * np.log(np.maximum(inside, 1e-12))
@@ -274,6 +274,6 @@ def _mixture(
         member = np.exp(group - both)
         before, value = found.value, float(both.mean())
         found = _Mixture(value, share, mean, std, float(shapes[i]), float(scales[i]))
-        if value - before < 1e-6:
+        if value - before < 1e-5:
             break
     return found
