@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import click
@@ -15,7 +16,12 @@ from awry.core.card import Card
 def write_all(folder: Path) -> None:
     """Write every generated page into ``folder``."""
     folder.mkdir(exist_ok=True)
-    pages = {"detectors.md": detectors(), "cli.md": cli(), "migration.md": migration()}
+    pages = {
+        "detectors.md": detectors(),
+        "cli.md": cli(),
+        "migration.md": migration(),
+        "benchmarks.md": benchmarks(),
+    }
     for cls in registry.detectors().values():
         pages[f"api_{cls.card.name}.md"] = _class_page(cls)
     for name, text in pages.items():
@@ -81,6 +87,20 @@ def migration() -> str:
     ]
     text = (Path(__file__).parent / "_migration.md").read_text()
     return text.replace("<!-- classes -->", "\n".join(sorted(rows)))
+
+
+def benchmarks() -> str:
+    """The benchmarks' tables, each under what it measures and the command that wrote it."""
+    folder = Path(__file__).parent
+    sections = re.split(r"^(?=## )", (folder / "_benchmarks.md").read_text(), flags=re.M)
+    shown = []
+    for section in sections:
+        found = re.search(r"<!-- (\S+) -->", section)
+        if found is None:
+            shown.append(section)
+        elif (folder / found[1]).exists():
+            shown.append(section.replace(found[0], (folder / found[1]).read_text()))
+    return "".join(shown)
 
 
 def cli() -> str:

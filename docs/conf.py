@@ -19,7 +19,7 @@ copyright = "2026, the awry authors"
 version = release = awry.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
-exclude_patterns = ["_build", "_migration.md"]
+exclude_patterns = ["_build", "_benchmarks.md", "_migration.md"]
 html_theme = "furo"
 html_title = "awry"
 html_static_path = ["_static"]
