@@ -1,6 +1,6 @@
 """ECOD, COPOD, HBOS, LODA and PCA beside PyOD's: CPU seconds, memory, equality of the scores.
 
-    python benchmarks/columns.py [--rows 1000000] [--columns 20] [--out benchmarks/results]
+    python benchmarks/columns.py [--rows 1000000] [--columns 20] [--out benchmarks]
 
 Each detector of each library runs in a process of its own, with one thread, on the same table of
 normal, skewed and integer columns; it is warmed up on a few rows first, so that compiling does not
@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--columns", type=int, default=20)
     parser.add_argument("--detectors", nargs="+", default=NAMES, choices=NAMES)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent)
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:

@@ -139,14 +139,14 @@ def test_extreme_numbers_have_finite_distances():
 
 def test_partition_divides_what_outliers_would_leave_in_one_group():
     X = np.vstack([CLUSTERS, 1e7 * RNG.normal(size=(60, 6))])
-    labels, centres = _groups.partition(X)
+    labels, centres = _groups.partition(X, 256)
     assert len(centres) == labels.max() + 1
     assert np.bincount(labels).max() < 3000
     np.testing.assert_array_equal(labels, _groups.nearest_centre(X, centres)[1])
 
 
 def test_partition_of_equal_rows_is_one_group():
-    labels, centres = _groups.partition(np.full((2000, 3), 7.0))
+    labels, centres = _groups.partition(np.full((2000, 3), 7.0), 256)
     assert not labels.any()
     np.testing.assert_array_equal(centres, [[7.0, 7.0, 7.0]])
 

@@ -17,6 +17,7 @@ from scipy.special import log_ndtr
 from awry.core.inputs import FloatArray
 
 _FEW = 50  # below this many scores a tail cannot be fitted, only assumed
+_PRIOR = 0.25  # standard deviation of what is expected of a tail's shape, around exponential
 _TINY = float(np.finfo(float).tiny)
 
 
@@ -128,7 +129,7 @@ class ScoreTail:
         if len(excesses) == 0:
             scale = max(start - s[n // 2], start - s[0], abs(start) * 1e-12, _TINY)
             return cls(*_body(s, start), 1 / (n + 1), 0.0, float(scale))
-        shape, scale = fit_pareto(excesses[:: max(1, len(excesses) // 2000)], prior=0.25)
+        shape, scale = fit_pareto(excesses[:: max(1, len(excesses) // 2000)], prior=_PRIOR)
         # Counting is exact where 20 rows remain to be counted; the law takes over beyond. A Pareto
         # law cut off higher up is one again, of the same shape. How soon the tail ends, though, 20
         # rows do not tell, so an end close by is not believed.
@@ -201,13 +202,18 @@ def find_group(s: FloatArray, max_share: float = 0.35) -> ScoreTail | None:
     y = y[((np.arange(m) + 0.5) / m * len(y)).astype(int)]
     unit = float(np.median(y))
     y = y / unit
-    table = _pareto_table(y)
+    coarse = _pareto_table(y, np.arange(-0.6, 0.61, 0.1), np.arange(-4, 2.6, 0.15))
     shape, scale = fit_pareto(y)
     alone = -np.log(scale) - (1 + shape)
     floor = alone + 1.5 * np.log(n) / (above * n) + 0.01
     best: _Mixture | None = None
     for split in (0.3, 0.5, 0.7, 0.85, 0.93, 0.97):
-        found = _mixture(y, table, (np.arange(m) >= split * m).astype(float))
+        found, member = _mixture(y, coarse, (np.arange(m) >= split * m).astype(float))
+        if found.value < floor - 0.02:  # more than a finer grid could add
+            continue
+        shapes = found.shape + np.linspace(-0.1, 0.1, 9)
+        logs = np.log(found.scale) + np.linspace(-0.15, 0.15, 11)
+        found, _ = _mixture(y, _pareto_table(y, shapes, logs), member)
         rare = (1 - found.share) * pareto_sf(found.mean, found.shape, found.scale)
         if found.value > floor and rare < 0.05 and found.share * above <= max_share:
             best, floor = found, found.value
@@ -231,13 +237,14 @@ def _log_cut_normal(y: FloatArray, mean: float, std: float, low: float = 0.0) ->
     return np.asarray(-0.5 * ((y - mean) / std) ** 2 - log_mass)
 
 
-def _pareto_table(y: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Shapes (k,), scales (k,) and log densities (k, m) at ``y`` of a grid of Pareto laws."""
-    shapes, scales = np.meshgrid(np.arange(-0.6, 0.61, 0.1) + 1e-6, np.exp(np.arange(-4, 2.6, 0.15)))
-    shape, scale = shapes.ravel(), scales.ravel()
+def _pareto_table(
+    y: FloatArray, shapes: FloatArray, logs: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Shapes (k,), scales (k,) and log densities (k, m) at ``y`` of all pairs of Pareto laws."""
+    shape, scale = (grid.ravel() for grid in np.meshgrid(shapes + 1e-6, np.exp(logs)))
     inside = 1 + np.outer(shape / scale, y)
     log_density = -(1 + 1 / shape)[:, None] * np.log(np.maximum(inside, 1e-12))
-    log_density -= np.log(scale)[:, None]
+    log_density -= np.log(scale)[:, None] + ((shape / _PRIOR) ** 2 / (2 * len(y)))[:, None]
     return shape, scale, np.where(inside > 1e-12, log_density, -50.0)
 
 
@@ -254,8 +261,8 @@ class _Mixture(NamedTuple):
 
 def _mixture(
     y: FloatArray, table: tuple[FloatArray, FloatArray, FloatArray], member: FloatArray
-) -> _Mixture:
-    """EM for a Pareto law of ``table`` and a cut-off normal law.
+) -> tuple[_Mixture, FloatArray]:
+    """EM for a Pareto law of ``table`` and a cut-off normal law, and who belongs to the latter.
 
     ``member`` (m,) is the first guess of the probability that each excess is of the normal law.
     """
@@ -264,7 +271,7 @@ def _mixture(
     for _ in range(100):
         total = float(member.sum())
         if total < 1:  # less than one row is no group
-            return found._replace(value=-np.inf)
+            return found._replace(value=-np.inf), member
         share = min(total / len(y), 0.999)
         i = int(np.argmax(densities @ (1 - member)))
         mean = float(member @ y) / total
@@ -276,4 +283,4 @@ def _mixture(
         found = _Mixture(value, share, mean, std, float(shapes[i]), float(scales[i]))
         if value - before < 1e-5:
             break
-    return found
+    return found, member

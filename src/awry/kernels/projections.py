@@ -47,7 +47,7 @@ def direction_distances(
             x, along = columns[j], directions[c, j]
             for i in range(x.size):
                 squares[i] += (x[i] - along) ** 2
-        out += np.sqrt(squares) / weights[c]
+        out += np.sqrt(squares) * (1.0 / weights[c])
     return out
 
 
@@ -64,5 +64,5 @@ def component_variances(
             x, along = columns[j], directions[c, j]
             for i in range(x.size):
                 coordinates[i] += x[i] * along
-        out += coordinates**2 / variances[c]
+        out += coordinates**2 * (1.0 / variances[c])
     return out

@@ -12,8 +12,8 @@ from threadpoolctl import ThreadpoolController
 from awry.core.inputs import FloatArray, IntArray
 from awry.kernels import neighbors as kernels
 
-#: Rows a group holds on average, and the most groups there are.
-_GROUP_ROWS, _MOST_GROUPS = 256, 8192
+#: The most groups there are.
+_MOST_GROUPS = 8192
 #: Rows assigned to centres at a time.
 _CHUNK = 4096
 #: Beyond this coordinates are cut, and distances are: their squares and sums must stay finite.
@@ -87,14 +87,14 @@ def one_group(X: FloatArray) -> tuple[IntArray, FloatArray]:
     return np.zeros(len(X), np.int64), X.mean(axis=0, keepdims=True)
 
 
-def partition(X: FloatArray) -> tuple[IntArray, FloatArray]:
+def partition(X: FloatArray, size: int) -> tuple[IntArray, FloatArray]:
     """Labels (n,) that put near rows into groups by k-means, and the groups' centres (g, d).
 
-    Groups that come out far too large, as they do where a few rows are very far from the rest,
-    are divided again.
+    Groups hold ``size`` rows on average, or more where there would be very many. Groups that come
+    out far too large, as they do where a few rows are very far from the rest, are divided again.
     """
     rng = np.random.default_rng(0)
-    n_groups = min(-(-len(X) // _GROUP_ROWS), _MOST_GROUPS)
+    n_groups = min(-(-len(X) // size), _MOST_GROUPS)
     centres = _k_means(X, n_groups, rng)
     labels = _assign(X, centres)
     for _ in range(3):

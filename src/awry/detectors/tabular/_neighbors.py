@@ -28,6 +28,8 @@ ALGORITHMS = ("auto", "exact", "approximate", "brute", "kd_tree", "ball_tree")
 
 #: Up to so many rows ``algorithm="auto"`` is exact.
 EXACT_ROWS = 100_000
+#: Rows in a group: large ones make for few products, small ones leave more out of a search.
+_EXACT_GROUP, _APPROXIMATE_GROUP = 512, 256
 #: Sampled queries on which the approximate search is set, and as many on which it is judged.
 _SAMPLE = 500
 _TARGET_RECALL, _LEAST_RECALL = 0.97, 0.95
@@ -109,15 +111,19 @@ class NeighborSearch(Configurable):
         self.n_neighbors_ = min(self.n_neighbors, len(X) - 1)
         self.n_probes_, self.recall_, self.scale_ = 0, 1.0, scale_of(X)
         X = X * self.scale_
-        euclidean = self.power == 2
+        large = self.algorithm == "auto" and len(X) > EXACT_ROWS
+        approximate = self.power == 2 and (large or self.algorithm == "approximate")
         with one_blas_thread():
-            labels, self.centres_ = (partition if euclidean else one_group)(X)
+            if self.power == 2:
+                size = _APPROXIMATE_GROUP if approximate else _EXACT_GROUP
+                labels, self.centres_ = partition(X, size)
+            else:
+                labels, self.centres_ = one_group(X)
         self.order_ = np.argsort(labels, kind="stable")
         self.points_ = X[self.order_]
         self.starts_ = np.searchsorted(labels[self.order_], np.arange(len(self.centres_) + 1))
         self._restore()
-        large = self.algorithm == "auto" and len(X) > EXACT_ROWS
-        if euclidean and (large or self.algorithm == "approximate"):
+        if approximate:
             self._set_probes()
         return self
 
