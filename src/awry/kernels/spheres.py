@@ -58,17 +58,14 @@ def isolate(
 
     A row in none of a group's balls counts 1.
     """
-    n, d = X.shape
+    n = len(X)
     t, m = radii.shape
     out = np.zeros(n)
-    columns, distances = np.empty((d, _BLOCK)), np.empty(_BLOCK)
-    smallest, found = np.empty(_BLOCK), np.empty(_BLOCK)
+    distances, smallest, found = np.empty(_BLOCK), np.empty(_BLOCK), np.empty(_BLOCK)
     for first in range(0, n, _BLOCK):
-        size = min(_BLOCK, n - first)
-        block, near = columns[:, :size], distances[:size]
-        for i in range(size):
-            for j in range(d):
-                block[j, i] = X[first + i, j]
+        block = X[first : first + _BLOCK].T.copy()
+        size = block.shape[1]
+        near = distances[:size]
         for g in range(t):
             smallest[:size] = np.inf
             found[:size] = 1.0

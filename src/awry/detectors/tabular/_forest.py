@@ -66,8 +66,8 @@ class ForestDetector(Detector):
             return self._in_threads(lambda part: walk_planes(part, *forest), X)
         if len(X) >= _CODED_ROWS and self._plan is not None:
             plan = self._plan
-            # Few enough rows at a time for their codes to stay in the cache.
-            rows = int(np.clip(2**16 // X.shape[1], 256, 4096))
+            # Few enough rows at a time for their codes to stay in the cache, in whole vectors.
+            rows = int(np.clip(2**16 // X.shape[1], 256, 4096)) // 64 * 64
             return self._in_threads(lambda part: forest_score.score(part, rows, *plan), X)
         return self._in_threads(lambda part: walk(part, *forest), X)
 
