@@ -17,8 +17,8 @@ from awry.kernels import forest_score
 from awry.kernels.hyperplanes import PlaneForest, attribute_planes, walk_planes
 from awry.kernels.trees import Forest, attribute, average_path_length, walk
 
-#: Rows from which coding the columns is quicker than walking the trees.
-_CODED_ROWS = 4096
+#: Rows from which coding the columns is quicker than walking the trees, and threads pay.
+_MANY_ROWS = 16_384
 
 #: Constraints of parameters that all forests have.
 FOREST_CONSTRAINTS = {
@@ -64,7 +64,7 @@ class ForestDetector(Detector):
         forest = self.forest_
         if isinstance(forest, PlaneForest):
             return self._in_threads(lambda part: walk_planes(part, *forest), X)
-        if len(X) >= _CODED_ROWS and self._plan is not None:
+        if len(X) >= _MANY_ROWS and self._plan is not None:
             plan = self._plan
             # Few enough rows at a time for their codes to stay in the cache, in whole vectors.
             rows = int(np.clip(2**16 // X.shape[1], 256, 4096)) // 64 * 64
@@ -81,7 +81,7 @@ class ForestDetector(Detector):
     def _in_threads(self, work: Callable[[FloatArray], FloatArray], X: FloatArray) -> FloatArray:
         # One layout, so that the kernels are compiled once.
         X = np.require(X, np.float64, ["C", "W"])
-        if self.n_jobs in (None, 1) or len(X) < _CODED_ROWS:
+        if self.n_jobs in (None, 1) or len(X) < _MANY_ROWS:
             return work(X)
         parts = np.array_split(X, effective_n_jobs(self.n_jobs))
         return np.concatenate(Parallel(len(parts), prefer="threads")(map(delayed(work), parts)))
