@@ -104,7 +104,7 @@ def of_number(name: str, stats: dict[str, Any], values: np.ndarray) -> tuple[str
         return "number", "whole numbers that do not count the rows measure something"
     # Numbered columns (channel1, channel2) hold measurements of many, not the names of one.
     named = last in _CODE and not name.strip()[-1:].isdigit()
-    if named and (last in _ID or stats["distinct"] <= 0.5 * stats["sampled"]):
+    if named and (last in _ID or stats["distinct"] <= max(_FEW, 0.5 * stats["sampled"])):
         return "category", f"whole numbers that repeat, under a name ending in {last!r}, are codes"
     return "number", "whole numbers that repeat are counts, as no name says they are codes"
 
