@@ -174,7 +174,7 @@ class Ensemble(Committee):
 
     Examples
     --------
-    >>> X = np.vstack([np.random.default_rng(0).normal(size=(200, 3)), [[7.0, 7.0, 0.0]]])
+    >>> X = np.vstack([np.random.default_rng(0).normal(size=(200, 3)), [[7.0, 7.0, 7.0]]])
     >>> ensemble = Ensemble(["ecod", "hbos"]).fit(X)
     >>> int(ensemble.decision_scores_.argmax())
     200

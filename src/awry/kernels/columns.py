@@ -245,7 +245,7 @@ def medcouple(x: FloatArray) -> float:
         return 1.0
     while count != rank:
         if high - low < 1e-15:  # many pairs share one value
-            return _medcouple_neighbours(left, right, ties, low)[1]
+            return -1.0 if low == -1.0 else _medcouple_neighbours(left, right, ties, low)[1]
         share = 0.5 if halve else (more - rank) / (more - fewer)
         t, halve = low + (high - low) * share, not halve
         count = _medcouple_count(left, right, ties, t)

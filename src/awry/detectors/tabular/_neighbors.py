@@ -110,7 +110,7 @@ class NeighborSearch(Configurable):
         """Make ``X`` (n, d) searchable; keeps a copy."""
         self.n_neighbors_ = min(self.n_neighbors, len(X) - 1)
         self.n_probes_, self.recall_, self.scale_ = 0, 1.0, scale_of(X)
-        X = X * self.scale_
+        X = X if self.scale_ == 1.0 else X * self.scale_
         large = self.algorithm == "auto" and len(X) > EXACT_ROWS
         approximate = self.power == 2 and (large or self.algorithm == "approximate")
         with one_blas_thread():

@@ -42,7 +42,7 @@ class FeatureBagging(Committee):
 
     Examples
     --------
-    >>> X = np.vstack([np.random.default_rng(0).normal(size=(200, 4)), [[9.0, 9.0, 0.0, 0.0]]])
+    >>> X = np.vstack([np.random.default_rng(0).normal(size=(200, 4)), [[9.0, 9.0, 9.0, 9.0]]])
     >>> detector = FeatureBagging("ecod", random_state=0).fit(X)
     >>> int(detector.decision_scores_.argmax())
     200

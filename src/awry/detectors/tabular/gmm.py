@@ -6,6 +6,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from awry.core.card import Card
 from awry.core.detector import Detector
@@ -175,7 +176,8 @@ class GMM(Detector):
             n_init=self.n_init,
             random_state=seed,
         )
-        with warnings.catch_warnings():
+        # Products this small cost several times as much when threads share them.
+        with threadpool_limits(1), warnings.catch_warnings():
             # A density that is not quite the likeliest ranks rows as well; see ``converged_``.
             warnings.simplefilter("ignore", ConvergenceWarning)
             return mixture.fit(Z)

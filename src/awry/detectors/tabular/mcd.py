@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.special import gammainc, gammaincinv
+from threadpoolctl import threadpool_limits
 
 from awry.core.card import Card
 from awry.core.inputs import FloatArray, IntArray
@@ -120,7 +121,9 @@ class MCD(Gaussian):
         size = min(n, self.max_samples or n)
         Z = ((X if size == n else X[rng.choice(n, size, replace=False)]) - center) / scale
         ridge = np.diag(_rounding(Z[:_RESOLUTION_ROWS]))
-        best = fast_mcd(Z, self.support_fraction or 2 / 3, ridge, rng)
+        # Products this small cost several times as much when threads share them.
+        with threadpool_limits(1):
+            best = fast_mcd(Z, self.support_fraction or 2 / 3, ridge, rng)
         distances = squared_distances(Z, best.location, whitening(best.covariance))
         factor = np.median(distances) / _chi2_quantile(0.5, d) or 1.0
         good = Z[distances <= factor * _chi2_quantile(_GOOD, d)]
