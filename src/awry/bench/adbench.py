@@ -200,7 +200,9 @@ def summarise(scores: Sequence[Score], protocol: str) -> list[Summary]:
     """
     auroc, auprc = (per_set(scores, protocol, m) for m in ("auroc", "auprc"))
     cpu = per_set(scores, protocol, "cpu_seconds")
-    names = list(auprc)
+    whole = max((len(sets) for sets in auprc.values()), default=0)
+    # A detector that ran on fewer sets has no mean that could be compared.
+    names = [name for name, sets in auprc.items() if len(sets) == whole]
     common = sorted(set.intersection(*(set(auprc[n]) for n in names))) if names else []
     ranks = np.array([rankdata([-auprc[n][d] for n in names]) for d in common]).reshape(
         -1, len(names)
@@ -218,6 +220,23 @@ def summarise(scores: Sequence[Score], protocol: str) -> list[Summary]:
         for i, name in enumerate(names)
     ]
     return sorted(rows, key=lambda row: -row.auprc)
+
+
+def markdown(scores: Sequence[Score], protocols: Sequence[str]) -> str:
+    """The summaries as Markdown tables."""
+    head = (
+        "| detector | AUROC | AUPRC | mean rank | ± over seeds | CPU s |\n|---|---|---|---|---|---|"
+    )
+    lines = []
+    for protocol in protocols:
+        lines += [f"### {protocol.replace('_', ' ').capitalize()}", "", head]
+        lines += [
+            f"| {r.detector} | {r.auroc:.4f} | {r.auprc:.4f} | {r.rank:.2f} | {r.spread:.4f} "
+            f"| {r.cpu_seconds:.1f} |"
+            for r in summarise(scores, protocol)
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _by_seed(scores: Sequence[Score], protocol: str, name: str) -> Iterator[float]:

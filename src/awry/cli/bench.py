@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 
@@ -64,6 +65,7 @@ def bench() -> None:
 @click.option(
     "-o", "--out", type=click.Path(dir_okay=False), help="JSON of all scores; resumes from it."
 )
+@click.option("--markdown", type=click.Path(dir_okay=False), help="Write the tables here.")
 @click.option("--per-set", is_flag=True, help="Also print every set.")
 @options.showing
 def adbench(
@@ -75,6 +77,7 @@ def adbench(
     sets: str | None,
     out: str | None,
     per_set: bool,
+    markdown: str | None,
     json_: bool,
     quiet: bool,
 ) -> None:
@@ -91,6 +94,8 @@ def adbench(
             data, names, rivals=_rivals(rivals), protocols=chosen, seeds=seeds,
             sets=options.names(sets), out=out,
         )  # fmt: skip
+    if markdown:
+        Path(markdown).write_text(benchmark.markdown(scores, chosen), encoding="utf-8")
     if json_:
         summaries = {p: [asdict(s) for s in benchmark.summarise(scores, p)] for p in chosen}
         click.echo(as_json({"summary": summaries, "scores": [asdict(s) for s in scores]}))
