@@ -24,8 +24,8 @@ LONE_ROWS, LONE_SAMPLES = 16, 50
 CORE_ROWS, CORE_NEIGHBORS = 512, 5
 #: Training rows that novelty remembers, and on which it is calibrated.
 MEMORY, CALIBRATION = 8192, 2048
-#: What novelty counts beside the departure from the core, and its two ways of measuring.
-NOVELTY_WEIGHT, RANGE_WEIGHT, RANK_WEIGHT = 4.0, 0.7, 0.3
+#: What its two ways of measuring count in novelty.
+RANGE_WEIGHT, RANK_WEIGHT = 0.7, 0.3
 #: Rows that suspicion is measured on and the core drawn from.
 SUSPECTED_ROWS = 100_000
 
@@ -49,6 +49,8 @@ class Auto(Detector):
     ----------
     core : float in [0.5, 1), default=0.6
         Share of the rows taken for the core: a majority, so that up to 1 - ``core`` may be odd.
+    novelty : float >= 0, default=4.0
+        What novelty counts beside the departure from the core, for rows not seen in training.
     random_state : int, Generator or None, default=None
     n_jobs : int or None, default=None
         Threads that score; the scores do not depend on it.
@@ -71,6 +73,12 @@ class Auto(Detector):
     (its inter-quartile range, or its standard deviation where half the values are equal), the core,
     the memory (all rows up to 8,192, a sample beyond) and, above 100,000 rows, the sample on which
     suspicion is measured. No labels are looked at.
+
+    Novelty supposes that what was seen is mostly normal. Where half of a contaminated table is
+    fitted and the other half scored, it costs: over 22 ADBench tables the mean AUROC and AUPRC of
+    new rows were 0.810 and 0.471 without it, 0.776 and 0.355 with 4, while after training on normal
+    rows they were 0.829 and 0.523 without it, 0.873 and 0.699 with it. ``novelty=0`` turns it off.
+    Scores of fitted rows never depend on it.
 
     Contributions: forest and distances credit columns exactly; the map of new rows' scores scales
     these.
@@ -105,6 +113,7 @@ class Auto(Detector):
     )
     constraints = {
         "core": real(0.5, 1.0, "[)"),
+        "novelty": real(0.0),
         "random_state": random_state(),
         "n_jobs": any_of(nothing(), integer()),
     }
@@ -113,11 +122,13 @@ class Auto(Detector):
         self,
         *,
         core: float = 0.6,
+        novelty: float = 4.0,
         random_state: Any = None,
         n_jobs: int | None = None,
         contamination: float | str | Threshold | None = None,
     ) -> None:
         self.core = core
+        self.novelty = novelty
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.contamination = contamination
@@ -154,7 +165,7 @@ class Auto(Detector):
         new = self._unseen(X)
         if new.any():
             novelty = sum(self._novelties(X[new]))
-            scores[new] = self._carried(scores[new] + NOVELTY_WEIGHT * novelty)
+            scores[new] = self._carried(scores[new] + self.novelty * novelty)
         return scores
 
     # -- departure from the core ------------------------------------------------------------------
@@ -194,7 +205,7 @@ class Auto(Detector):
         self.spacing_ = np.array([(np.median(d), _moments(d)[1]) for d in left_out])
         # From the scores left-out rows would get to those that training rows do get.
         novelty = sum(self._weighted(left_out))
-        raw = np.sort(scores[probe] + NOVELTY_WEIGHT * novelty)
+        raw = np.sort(scores[probe] + self.novelty * novelty)
         self.raw_, first = np.unique(raw, return_index=True)
         share = (first + 0.5) / len(raw)
         self.carried_ = np.maximum.accumulate(np.quantile(scores, share))
@@ -260,7 +271,7 @@ class Auto(Detector):
                 share = _distance_shares(memory, view)
                 whole = share.sum(axis=1, keepdims=True)
                 share = np.divide(share, whole, out=np.zeros_like(share), where=whole > 0)
-                values[new] += NOVELTY_WEIGHT * novelty[:, None] * share
+                values[new] += self.novelty * novelty[:, None] * share
             # The map moves the whole; columns keep their parts of what was moved.
             raw = base + values[new].sum(axis=1)
             moved = self._carried(raw) - raw
