@@ -209,6 +209,8 @@ def test_ctrl_c_leaves_nothing_half_written(tmp_path):
     work = subprocess.Popen(
         [sys.executable, "-m", "awry", "generate", "iot_sensors", "-n", "50000000", "-o", str(out)],
         stderr=subprocess.PIPE, env=os.environ,
+        # A shell in the background hands down an ignored SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     for _ in range(600):
         if any(p.stat().st_size for p in tmp_path.iterdir()):
