@@ -8,7 +8,12 @@ from scipy.optimize import minimize
 from scipy.stats import spearmanr
 from sklearn.metrics import roc_auc_score
 
-from awry.detectors.tabular.nystroem_ocsvm import NystroemOCSVM, _project, one_class_dual
+from awry.detectors.tabular.nystroem_ocsvm import (
+    NystroemOCSVM,
+    _gap,
+    _project,
+    one_class_dual,
+)
 from awry.detectors.tabular.ocsvm import OCSVM
 
 RNG = np.random.default_rng(0)
@@ -29,7 +34,7 @@ def moons(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 def test_with_all_rows_as_landmarks_it_is_the_exact_machine(nu):
     X, _ = moons(400)
     exact = OCSVM(nu=nu, tol=1e-8).fit(X)
-    other = NystroemOCSVM(nu=nu, max_iter=3000, random_state=0).fit(X)
+    other = NystroemOCSVM(nu=nu, tol=1e-8, random_state=0).fit(X)
     # The exact machine's dual weights sum to ν n, those here to 1.
     np.testing.assert_allclose(
         other.decision_scores_,
@@ -39,7 +44,7 @@ def test_with_all_rows_as_landmarks_it_is_the_exact_machine(nu):
 
 
 # A small nu draws only the border: how rows rank well inside it hangs on few weights.
-@pytest.mark.parametrize(("nu", "agreement"), [(0.1, 0.8), (0.5, 0.99)])
+@pytest.mark.parametrize(("nu", "agreement"), [(0.1, 0.95), (0.5, 0.99)])
 def test_a_few_landmarks_rank_rows_as_the_exact_machine(nu, agreement):
     X, odd = moons(3000)
     exact = OCSVM(nu=nu).fit(X).decision_scores_
@@ -51,7 +56,7 @@ def test_a_few_landmarks_rank_rows_as_the_exact_machine(nu, agreement):
 def test_dual_weights_are_optimal():
     features, nu = RNG.normal(1, 1, size=(30, 4)), 0.4
     cap = 1 / (nu * 30)
-    weights = one_class_dual(features, nu, 3000)
+    weights = one_class_dual(features, nu, 1e-9, 3000)
     assert weights.sum() == pytest.approx(1)
     assert weights.min() >= 0
     assert weights.max() <= cap + 1e-15
@@ -64,7 +69,13 @@ def test_dual_weights_are_optimal():
         method="SLSQP",
         options={"ftol": 1e-14, "maxiter": 500},
     )
-    assert ((features.T @ weights) ** 2).sum() == pytest.approx(best.fun, rel=1e-6)
+    reached = ((features.T @ weights) ** 2).sum()
+    assert reached == pytest.approx(best.fun, rel=1e-6)
+    # What the solver says is left to gain is at least what is.
+    for steps in (1, 10, 50):
+        rough = one_class_dual(features, nu, 1e-9, steps)
+        value = ((features.T @ rough) ** 2).sum()
+        assert _gap(features @ (features.T @ rough), rough, nu, cap) >= 1 - best.fun / value - 1e-9
 
 
 def test_projection_is_the_nearest_point_of_the_set():
@@ -106,5 +117,5 @@ def test_learns_from_some_of_many_rows():
 
 def test_repeated_landmarks_do_no_harm():
     X = np.repeat(moons(40)[0], 20, axis=0)
-    exact, other = OCSVM().fit(X), NystroemOCSVM(random_state=0, max_iter=1000).fit(X)
+    exact, other = OCSVM().fit(X), NystroemOCSVM(random_state=0).fit(X)
     assert spearmanr(exact.decision_scores_, other.decision_scores_).statistic > 0.99

@@ -15,6 +15,8 @@ from awry.detectors.tabular.ocsvm import OCSVM
 _NOTHING = 1e-8
 #: Halvings of the interval in which a projection looks for its shift: down to rounding.
 _HALVINGS = 60
+#: Steps between looks at how much is left to gain.
+_LOOK = 10
 
 
 class NystroemOCSVM(OCSVM):
@@ -37,8 +39,10 @@ class NystroemOCSVM(OCSVM):
         Rows to learn from, drawn at random where there are more; None for all.
     standardize : bool, default=True
         Bring the columns to mean 0 and variance 1 first.
-    max_iter : int, default=100
-        Steps of the solver.
+    tol : float, default=1e-4
+        The solver ends when it can gain no more than this share of its objective.
+    max_iter : int, default=1000
+        Steps of the solver at most.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the draws.
     contamination : float, str, Threshold or None, default=None
@@ -96,6 +100,7 @@ class NystroemOCSVM(OCSVM):
         "n_components": integer(1),
         "max_samples": any_of(nothing(), integer(2)),
         "standardize": boolean(),
+        "tol": real(0, closed="(]"),
         "max_iter": integer(1),
         "random_state": random_state(),
     }
@@ -109,7 +114,8 @@ class NystroemOCSVM(OCSVM):
         n_components: int = 512,
         max_samples: int | None = 20_000,
         standardize: bool = True,
-        max_iter: int = 100,
+        tol: float = 1e-4,
+        max_iter: int = 1000,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
         contamination: float | str | Threshold | None = None,
     ) -> None:
@@ -118,6 +124,7 @@ class NystroemOCSVM(OCSVM):
         self.n_components = n_components
         self.max_samples = max_samples
         self.standardize = standardize
+        self.tol = tol
         self.max_iter = max_iter
         self.random_state = random_state
         self.contamination = contamination
@@ -132,13 +139,13 @@ class NystroemOCSVM(OCSVM):
         keep = variances > _NOTHING * variances[-1]
         to_features = axes[:, keep] / np.sqrt(variances[keep])
         features = self._kernel(rows, self.support_vectors_) @ to_features
-        normal = features.T @ one_class_dual(features, self.nu, self.max_iter)
+        normal = features.T @ one_class_dual(features, self.nu, self.tol, self.max_iter)
         self.dual_coef_ = to_features @ normal
         # The share nu of the rows lies outside, as the optimality conditions have it.
         self.offset_ = float(np.quantile(features @ normal, self.nu))
 
 
-def one_class_dual(features: FloatArray, nu: float, steps: int) -> FloatArray:
+def one_class_dual(features: FloatArray, nu: float, tol: float, max_iter: int) -> FloatArray:
     """Weights α that minimise ‖Σ α_i f_i‖² subject to 0 <= α_i <= 1 / (ν n) and Σ α_i = 1.
 
     Parameters
@@ -147,19 +154,21 @@ def one_class_dual(features: FloatArray, nu: float, steps: int) -> FloatArray:
         Rows f_i.
     nu : float
         In (0, 1].
-    steps : int
-        Of the accelerated projected gradient, restarted where it runs uphill.
+    tol : float
+        Share of the objective that may be left to gain.
+    max_iter : int
+        Most steps of the accelerated projected gradient, restarted where it runs uphill.
 
     Returns
     -------
     ndarray of shape (n,)
     """
     n = len(features)
-    cap = max(1 / (nu * n), 1 / n)
+    cap = 1 / (nu * n)
     size = 1 / np.linalg.eigvalsh(features.T @ features)[-1]
     weights = ahead = np.full(n, 1 / n)
     momentum = 1.0
-    for _ in range(steps):
+    for step in range(max_iter):
         gradient = features @ (features.T @ ahead)
         last, weights = weights, _project(ahead - size * gradient, cap)
         way = weights - last
@@ -169,7 +178,17 @@ def one_class_dual(features: FloatArray, nu: float, steps: int) -> FloatArray:
             following = (1 + np.sqrt(1 + 4 * momentum**2)) / 2
             ahead = weights + (momentum - 1) / following * way
             momentum = following
+        if step % _LOOK == 0 and _gap(features @ (features.T @ weights), weights, nu, cap) < tol:
+            break
     return weights
+
+
+def _gap(gradient: FloatArray, weights: FloatArray, nu: float, cap: float) -> float:
+    """Most that is left to gain, as a share: the gap of Frank & Wolfe, by convexity a bound."""
+    whole = int(nu * len(weights))
+    smallest = np.sort(gradient)[: whole + 1]
+    least = cap * smallest[:whole].sum() + (1 - cap * whole) * smallest[-1]
+    return float(2 * (1 - least / (gradient @ weights)))
 
 
 def _project(weights: FloatArray, cap: float) -> FloatArray:
