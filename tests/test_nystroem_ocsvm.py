@@ -50,7 +50,7 @@ def test_a_few_landmarks_rank_rows_as_the_exact_machine(nu, agreement):
     exact = OCSVM(nu=nu).fit(X).decision_scores_
     other = NystroemOCSVM(nu=nu, n_components=100, random_state=0).fit(X).decision_scores_
     assert abs(roc_auc_score(odd, exact) - roc_auc_score(odd, other)) < 0.01
-    assert spearmanr(exact, other).statistic > agreement
+    assert spearmanr(exact, other).statistic > 0.99
 
 
 def test_dual_weights_are_optimal():
