@@ -132,6 +132,12 @@ def test_medcouple_matches_all_pairs_on_columns(name):
         assert kernels.medcouple(x) == pytest.approx(oracles.medcouple(x), abs=1e-12)
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_medcouple_where_most_pairs_tie_at_an_end(sign):
+    x = np.sort(sign * np.array([-3.0, -2, -1, 0, 0, 0, 0]))
+    assert kernels.medcouple(x) == oracles.medcouple(x) == -sign
+
+
 def test_medcouple_properties():
     x = np.sort(RNG.exponential(size=5000))
     value = kernels.medcouple(x)
