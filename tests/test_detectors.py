@@ -19,6 +19,7 @@ from awry.core.detector import Detector
 from awry.detectors import ECOD
 
 DETECTORS = registry.detectors("table")
+SERIES = registry.detectors("series")
 #: Detectors made of others, with cheap members.
 CHEAP = {
     "ensemble": {"detectors": ["ecod", "hbos"]},
@@ -26,6 +27,7 @@ CHEAP = {
     "feature_bagging": {"detector": "hbos", "n_estimators": 4},
     "lscp": {"detectors": ["ecod", "hbos"]},
     "xgbod": {"detectors": ["ecod"], "n_estimators": 20},
+    "windowed": {"detector": "pca"},
 }
 
 
@@ -35,7 +37,7 @@ def made(name: str) -> Detector:
 
 CASES = [
     pytest.param(made(name), check, id=f"{name}-{check}")
-    for name in DETECTORS
+    for name in (*DETECTORS, *SERIES)
     for check, _ in detector_checks(made(name))
 ]
 
@@ -62,9 +64,10 @@ def test_scikit_learns_checks(estimator, check) -> None:
 
 
 def test_cards_are_complete_and_names_unique() -> None:
-    names = [name for cls in DETECTORS.values() for name in (cls.card.name, *cls.card.aliases)]
+    known = [*DETECTORS.values(), *SERIES.values()]
+    names = [name for cls in known for name in (cls.card.name, *cls.card.aliases)]
     assert len(names) == len(set(names))
-    for cls in DETECTORS.values():
+    for cls in known:
         assert isinstance(cls.card, Card)
         assert 1900 <= cls.card.year <= 2026
         module = cls.__module__.rpartition(".")[2]

@@ -12,6 +12,7 @@ import numpy as np
 
 from awry.core.events import Event
 from awry.core.inputs import FloatArray, IntArray
+from awry.data.problems import Problems
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,8 +73,8 @@ class Result:
         The rows, as read.
     rows : ndarray of shape (n,)
         Number of each row among those read, from 1.
-    problems : list
-        Rows and cells set aside, with where and why.
+    problems : Problems
+        Rows and cells set aside, with where and why: the first of them, and how many in all.
     notes : list of str
         What was decided on the way, in words.
     """
@@ -85,7 +86,7 @@ class Result:
     rows: IntArray
     times: FloatArray | None = None
     events: list[Event] = field(default_factory=list)
-    problems: list[Any] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
     notes: list[str] = field(default_factory=list)
     source: str = "table"
     index: Any = None
@@ -184,7 +185,9 @@ class Result:
             "detector": self.model.describe(),
             "columns": self.model.column_words(),
             "notes": self.notes,
+            "set_aside": self.problems.total,
             "problems": [str(p) for p in self.problems],
+            "sorts_of_problems": self.problems.summary(),
             "events": len(self.events),
             "top": [
                 {

@@ -19,7 +19,7 @@ from awry import io
 from awry.core import progress, registry
 from awry.core.errors import DataError
 from awry.core.inputs import UNLABELLED, IntArray
-from awry.data.problems import Problem
+from awry.data.problems import Problems
 from awry.data.readers import Source, open_source
 from awry.data.tables import as_table
 from awry.metrics.evaluation import Evaluation
@@ -136,21 +136,22 @@ def score(
         Of each batch, in order; ``problems`` holds what was set aside since the batch before.
     """
     judge = model if isinstance(model, Model) else _load_model(model)
-    first, told = 1, 0
+    first = 1
     for source in _sources(data, query, format, batch_rows):
         batches = source.batches() if isinstance(source, Source) else source.to_batches(batch_rows)
-        problems = source.problems if isinstance(source, Source) else []
+        problems = source.problems if isinstance(source, Source) else Problems()
+        told = Problems()
         name = source.name if isinstance(source, Source) else "table"
         for batch in batches:
             table = pa.Table.from_batches([batch])
             result = judge.judge(table, source=name, rows=np.arange(first, first + len(table)))
-            result.problems, told = list(problems[told:]), len(problems)
+            result.problems = problems.since(told)
+            told.merge(result.problems)
             first += len(table)
             fraction = getattr(source, "fraction", None)
             if fraction is not None:
                 progress.report(f"score {name}", int(1000 * fraction), 1000)
             yield result
-        told = 0
 
 
 def judge(
@@ -273,20 +274,18 @@ def _sources(
         yield open_source(path, query=query, format=format_, batch_rows=batch_rows)
 
 
-def _whole(
-    data: Any, query: str | None, format_: str | None
-) -> tuple[str, pa.Table, list[Problem]]:
+def _whole(data: Any, query: str | None, format_: str | None) -> tuple[str, pa.Table, Problems]:
     """All rows of ``data``, what to call it, and what was set aside."""
     tables: list[pa.Table] = []
     names: list[str] = []
-    problems: list[Problem] = []
+    problems = Problems()
     for source in _sources(data, query, format_, 65_536):
         if isinstance(source, pa.Table):
-            return "table", source, []
+            return "table", source, problems
         progress.report(f"read {source.name}", 0)
         tables.append(source.read())
         names.append(Path(source.name).name if "://" not in source.name else source.name)
-        problems += source.problems
+        problems.merge(source.problems)
     for name, table in zip(names[1:], tables[1:], strict=True):
         if table.column_names != tables[0].column_names:
             odd = set(table.column_names) ^ set(tables[0].column_names)

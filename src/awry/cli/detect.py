@@ -12,6 +12,8 @@ from awry.cli.writing import OUT_HELP, Writer
 
 #: Columns listed one by one; more are told by kind, and listed in the report.
 MAX_LISTED = 12
+#: Rows or cells set aside that are told one by one, and sorts of them that are counted.
+SHOWN_PROBLEMS = 5
 
 
 @click.command()
@@ -92,11 +94,12 @@ def show(result: Any, top: int) -> None:
         click.echo(f"  {line}")
     for note in facts["notes"]:
         click.echo(f"  note: {note}")
-    problems = facts["problems"]
-    for problem in problems[:5]:
+    for problem in facts["problems"][:SHOWN_PROBLEMS]:
         click.echo(f"  set aside: {problem}")
-    if len(problems) > 5:
-        click.echo(f"  and {len(problems) - 5:,} more; all are in the report")
+    if facts["set_aside"] > SHOWN_PROBLEMS:
+        click.echo(f"  set aside in all: {facts['set_aside']:,}")
+        for sort in facts["sorts_of_problems"][:SHOWN_PROBLEMS]:
+            click.echo(f"    {sort}")
     click.echo(f"detector: {model['class']}" + (f", {model['choice']}" if model["choice"] else ""))
     rate = facts["flagged"] / max(len(result), 1)
     stated = facts["stated_rate"]

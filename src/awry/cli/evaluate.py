@@ -60,10 +60,16 @@ def evaluate(
 
 @click.command()
 @options.reading
-@options.judging
 @click.option(
-    "--detectors", "named", metavar="NAMES", help="Detectors to compare, between commas, or 'all'."
+    "-d",
+    "--detectors",
+    "named",
+    metavar="NAMES",
+    default=",".join(DEFAULT_COMPARED),
+    show_default=True,
+    help="Detectors to compare, between commas, or 'all'.",
 )
+@options.ruling
 @click.option(
     "--report", type=click.Path(dir_okay=False), help="Write ROC and PR curves here (HTML)."
 )
@@ -73,11 +79,11 @@ def compare(
     query: str | None,
     format_: str | None,
     label: str | None,
-    named: str | None,
+    named: str,
     report: str | None,
     json_: bool,
     quiet: bool,
-    **judging: Any,
+    **ruling: Any,
 ) -> None:
     """Measure several detectors side by side on FILE.
 
@@ -91,9 +97,10 @@ def compare(
         raise click.UsageError(
             "--label COLUMN must name the column that says which rows are anomalies"
         )
-    names = run.comparable() if named == "all" else options.names(named) or list(DEFAULT_COMPARED)
-    settings = options.settings(**judging)
-    settings.pop("detector")
+    names = run.comparable() if named == "all" else options.names(named)
+    if not names:
+        raise click.BadParameter("names no detector", param_hint="--detectors")
+    settings = options.settings(names[0], **ruling)
     with progress(quiet=quiet or json_):
         found = run.compare(files, names, label=label, query=query, format=format_, **settings)
         if report:

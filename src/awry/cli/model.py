@@ -95,7 +95,7 @@ def score(
         for result in run.score(files, model, query=query, format=format_):
             rows += len(result)
             flagged += int(result.labels.sum())
-            problems += len(result.problems)
+            problems += result.problems.total
             for level, name in enumerate(severities, start=1):
                 severities[name] += int((result.severity == level).sum())
             if writer is not None:

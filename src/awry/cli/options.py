@@ -27,13 +27,14 @@ reading = _stack(
     click.option("--format", "format_", help="csv, parquet, arrow, json or jsonl; else sniffed."),
 )
 
-#: How it is judged.
-judging = _stack(
-    click.option("-d", "--detector", default="auto", show_default=True, help="See awry detectors."),
+#: How it is judged, whatever the detector.
+ruling = _stack(
     click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE",
-                 help="A parameter of the detector; may be repeated."),
-    click.option("-t", "--threshold",
-                 help="0.01 (share flagged), mad:3.5, sigma:3, pot:0.001, f1, cost:1,50."),
+                 help="A parameter of the detector, a list between commas; may be repeated."),
+    click.option("-t", "--threshold", metavar="RULE",
+                 help="0.01 or quantile:0.99 (share flagged), sigma:3, mad:3.5, gaussian:0.001, "
+                      "pot:0.001, adaptive:0.01, levels:0.01,0.001,0.0001, fixed:0.7 (a score), "
+                      "fpr:0.01 (false-positive rate), cost:1,50; with --label f1, fbeta:2."),
     click.option("--context", metavar="COLUMNS",
                  help="Judge rows given these columns, such as hour,merchant; or auto."),
     click.option("--by", metavar="COLUMNS", help="One detector per value of these columns."),
@@ -43,6 +44,12 @@ judging = _stack(
     click.option("--label", metavar="COLUMN", help="Column of labels: not judged, used by -t f1."),
     click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True),
 )  # fmt: skip
+
+#: How it is judged, by one detector.
+judging = _stack(
+    click.option("-d", "--detector", default="auto", show_default=True, help="See awry detectors."),
+    ruling,
+)
 
 #: How it is shown.
 showing = _stack(
@@ -64,7 +71,7 @@ def settings(
     """The settings of :class:`awry.run.Model` that the options of :data:`judging` say."""
     return {
         "detector": detector,
-        "params": {k: _value(v) for k, v in pairs(params, "--param").items()} or None,
+        "params": _params(detector, pairs(params, "--param")) or None,
         "threshold": None if threshold is None else _value(threshold),
         "context": "auto" if context == "auto" else names(context),
         "by": names(by),
@@ -85,6 +92,21 @@ def pairs(items: tuple[str, ...], option: str) -> dict[str, str]:
         if "=" not in item:
             raise click.BadParameter(f"{item!r} must be KEY=VALUE", param_hint=option)
     return {key.strip(): value for key, _, value in (item.partition("=") for item in items)}
+
+
+def _params(detector: str, given: dict[str, str]) -> dict[str, Any]:
+    """Values of a detector's parameters: a list where only that is allowed."""
+    if not given:
+        return {}
+    from awry.core import registry
+
+    constraints = registry.get(detector).constraints
+    found = {}
+    for key, text in given.items():
+        value, several = _value(text), [_value(name) for name in names(text) or ()]
+        _, fits = constraints.get(key, ("anything", lambda _: True))
+        found[key] = several if fits(several) and not fits(value) else value
+    return found
 
 
 def _value(text: str) -> Any:

@@ -76,15 +76,15 @@ class Detector(Configurable):
 
     # -- what a subclass writes -------------------------------------------------------------------
 
-    def _fit(self, X: FloatArray, y: IntArray | None) -> FloatArray | None:
+    def _fit(self, X: Any, y: IntArray | None) -> FloatArray | None:
         """Learn from ``X`` (n, d); return the training scores (n,) if they come for free."""
         raise NotImplementedError
 
-    def _score(self, X: FloatArray) -> FloatArray:
+    def _score(self, X: Any) -> FloatArray:
         """Score ``X`` (n, d), row by row independently; return (n,)."""
         raise NotImplementedError
 
-    def _contributions(self, X: FloatArray) -> tuple[FloatArray, FloatArray | float] | None:
+    def _contributions(self, X: Any) -> tuple[FloatArray, FloatArray | float] | None:
         """Contributions (n, d) and the base they start from, adding up to the score.
 
         Return None, as here, to be explained by sampled Shapley values.
@@ -114,9 +114,7 @@ class Detector(Configurable):
         labels = None
         if self.card.supervision != "none" or rule.needs_labels:
             labels = self._check_y(y, len(X), rule)
-        scores = self._fit(X, labels)
-        if scores is None:
-            scores = self._score_chunks(X)
+        scores = self._training_scores(X, self._fit(X, labels))
         self.decision_scores_ = np.asarray(scores, dtype=np.float64)
         self._keep_background(X)
         return self._set_threshold(rule, labels)
@@ -228,7 +226,11 @@ class Detector(Configurable):
     def _rule(self, spec: float | str | Threshold | None) -> Threshold:
         return self._default_threshold() if spec is None else make_threshold(spec)
 
-    def _check_input(self, X: Any, *, reset: bool) -> FloatArray:
+    def _training_scores(self, X: Any, scores: FloatArray | None) -> FloatArray:
+        """Scores of the training data, given what ``_fit`` returned."""
+        return self._score_chunks(X) if scores is None else scores
+
+    def _check_input(self, X: Any, *, reset: bool) -> Any:
         return check_table(self, X, reset=reset, min_rows=self.card.min_rows if reset else 1)
 
     def _check_y(self, y: Any, n: int, rule: Threshold) -> IntArray | None:
@@ -241,7 +243,7 @@ class Detector(Configurable):
             raise ValueError(f"{owner}: the threshold {type(rule).__name__} needs labels y")
         return None
 
-    def _score_chunks(self, X: FloatArray) -> FloatArray:
+    def _score_chunks(self, X: Any) -> FloatArray:
         step = self.chunk_rows
         if len(X) <= step:
             return self._score(X)
@@ -260,7 +262,7 @@ class Detector(Configurable):
         self.labels_ = rule.predict(self.decision_scores_)
         return self
 
-    def _keep_background(self, X: FloatArray) -> None:
+    def _keep_background(self, X: Any) -> None:
         """Keep rows that look normal, for explanations by comparison with them."""
         native = type(self)._contributions is not Detector._contributions
         if native or not self.card.inductive or X.ndim != 2:

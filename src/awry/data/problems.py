@@ -88,6 +88,18 @@ class Problems(list[Problem]):
             cut = text if text is None or len(text) <= _TEXT else text[: _TEXT - 1] + "…"
             self.append(Problem(what, row, line, column, cut))
 
+    def merge(self, later: Problems) -> None:
+        """Add those of another source, or of later rows."""
+        self.counts.update(later.counts)
+        self.extend(later[: KEPT - len(self)])
+
+    def since(self, earlier: Problems) -> Problems:
+        """Those that are not in ``earlier``, which holds the first of them."""
+        found = Problems()
+        found.counts = self.counts - earlier.counts
+        found.extend(self[len(earlier) :])
+        return found
+
     def forget(self) -> None:
         """Start again, as reading does."""
         self.clear()

@@ -67,7 +67,7 @@ def _content(result: Result, top: int = SHOWN) -> dict[str, Any]:
         },
         "pictures": _pictures(result),
         "problems": facts["problems"][:50],
-        "more_problems": max(0, len(facts["problems"]) - 50),
+        "more_problems": max(0, facts["set_aside"] - 50),
         "span": _span(result.times),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "version": awry.__version__,
