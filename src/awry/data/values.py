@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,3 +97,23 @@ def level_codes(values: pa.Array, names: list[str]) -> IntArray:
     position[:-1][level.is_null().to_numpy(zero_copy_only=False)] = len(names)
     codes = coded.indices.fill_null(len(position) - 1).to_numpy()
     return np.asarray(position[codes])
+
+
+def key_codes(table: pa.Table, names: Sequence[str]) -> tuple[IntArray, list[str]]:
+    """The group of each row as a number, and the groups' names: values of ``names`` joined by /.
+
+    Examples
+    --------
+    >>> key_codes(pa.table({"host": ["b", "a", "b"], "core": [0, 0, 0]}), ["host", "core"])
+    (array([1, 0, 1]), ['a/0', 'b/0'])
+    """
+    if not names:
+        return np.zeros(table.num_rows, dtype=np.int64), [""]
+    texts = [pc.fill_null(table[name].cast(pa.string()), "") for name in names]
+    joined = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "/")
+    coded = joined.combine_chunks().dictionary_encode()
+    found = coded.dictionary.to_pylist()
+    order = np.array(sorted(range(len(found)), key=found.__getitem__), dtype=np.int64)
+    rank = np.empty(len(found), dtype=np.int64)
+    rank[order] = np.arange(len(found))
+    return rank[coded.indices.to_numpy()], [found[i] for i in order]
