@@ -123,6 +123,52 @@ def test_evaluate_and_compare(capsys, tmp_path):
     assert "--label" in err
 
 
+def test_a_list_is_written_between_commas(capsys, csv):
+    command = ["detect", str(csv), "-d", "ensemble", "--json"]
+    code, out, _ = awry(
+        capsys, *command, "-p", "detectors=zscore,modified_zscore", "-p", "weights=1,3"
+    )
+    assert code == 0
+    given = json.loads(out)["detector"]["parameters"]
+    assert given["detectors"] == "['zscore', 'modified_zscore']"
+    assert given["weights"] == "(1, 3)"
+    code, out, _ = awry(capsys, *command, "-p", "detectors=zscore")
+    assert json.loads(out)["detector"]["parameters"]["detectors"] == "['zscore']"
+
+
+def test_compare_passes_its_settings_on(capsys):
+    args = ["compare", WDBC, "--label", "malignant", "-d", "knn", "--json"]
+    found = [json.loads(awry(capsys, *args, "-p", f"n_neighbors={k}")[1])[0] for k in (1, 50)]
+    assert [one["detector"] for one in found] == ["knn", "knn"]
+    assert found[0]["metrics"]["auroc"] != found[1]["metrics"]["auroc"]
+    code, _, err = awry(capsys, *args[:4], "-d", ",")
+    assert (code, "names no detector" in err) == (2, True)
+
+
+def test_help_names_every_threshold(capsys):
+    from awry.core.threshold.spec import _SHORT
+
+    _, out, _ = awry(capsys, "detect", "--help")
+    assert all(name in out.split("--threshold")[1].split("--context")[0] for name in _SHORT)
+
+
+def test_all_that_was_set_aside_is_counted(capsys, tmp_path):
+    bad = tmp_path / "bad.csv"
+    bad.write_text("x,y\n" + "1,2\n2,1\n3,2\n" * 500 + "1\n" * 1500)
+    page, model = tmp_path / "r.html", tmp_path / "m.awry"
+    options = ["-d", "modified_zscore", "--report", str(page), "--save", str(model)]
+    code, out, _ = awry(capsys, "detect", str(bad), *options)
+    assert code == 0
+    assert "set aside in all: 1,500" in out
+    assert "has 1 cell where there are 2 columns (1500 times)" in out
+    assert "and 1,450 more" in page.read_text()
+    _, out, _ = awry(capsys, "detect", str(bad), str(bad), "-d", "modified_zscore", "--json")
+    facts = json.loads(out)
+    assert (facts["set_aside"], len(facts["problems"])) == (3000, 1000)
+    _, out, _ = awry(capsys, "score", str(bad), str(bad), "-m", str(model), "--json")
+    assert json.loads(out)["set_aside"] == 3000
+
+
 def test_detectors_come_from_the_cards(capsys):
     assert "ecod" in awry(capsys, "detectors")[1]
     card = json.loads(awry(capsys, "detectors", "ecod", "--json")[1])
@@ -158,7 +204,11 @@ def test_completion(capsys, shell):
         ("empty.csv", b"", "empty.csv"),
         ("header.csv", b"a,b\n", "header.csv"),
         ("junk.parquet", bytes(range(256)) * 4, "junk.parquet"),
-        ("one.csv", b"a,b\n1,2\n", "no column can be judged"),
+        ("one.csv", b"a,b\n1,2\n", "one.csv: holds one row; give"),
+        ("same.csv", b"a,b\n" + b"1,2\n" * 50, "same.csv: no column can be judged"),
+        ("page.csv", b"\n<!DOCTYPE html>\n<html>\n<p>a, b</p>\n", "page.csv: this is a web page"),
+        ("noise.csv", bytes(range(256)) * 4, "noise.csv: this is binary data"),
+        ("cut.json", b'[{"a": 1}, {"a"', "cut.json"),
         ("ids.csv", b"id\n" + b"".join(b"u%06d\n" % i for i in range(200)), "no column"),
     ],
 )  # fmt: skip
@@ -186,14 +236,23 @@ def test_bad_files_give_one_line_and_exit_2(capsys, tmp_path, name, content, wor
         (["detect", WDBC, "--label", "nope"], "no such column"),
         (["score", WDBC, "-m", WDBC], "not an awry model"),
         (["score", WDBC, "-m", "none.awry"], "none.awry"),
-        (["nonsense"], "No such command"),
+        (["nonsense"], "no such command"),
+        (["detect"], "missing argument 'FILE...'; see awry detect --help"),
+        (["evaluate", WDBC], "--label COLUMN must name"),
+        (
+            ["evaluate", WDBC, "--label", "malignat"],
+            "wdbc.csv, column 'malignat': there is no such column; did you mean malignant?",
+        ),
+        (["detect", WDBC, "--report", "/no/folder/x.html"], "'/no/folder' does not exist"),
+        (["fit", WDBC, "--save", "/no/folder/x.awry"], "'/no/folder' does not exist"),
     ],
 )
 def test_bad_use_exits_2_and_says_why(capsys, args, words):
     code, _, err = awry(capsys, *args)
     assert code == 2
     assert words in err
-    assert "Traceback" not in err
+    assert err.startswith("awry: ")
+    assert len(err.splitlines()) == 1
 
 
 def test_a_pipe_is_read(csv):

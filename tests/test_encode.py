@@ -324,6 +324,24 @@ def test_values_of_another_type_are_told_and_encoded_as_missing():
     assert X[0, 0] == encoder.transform({"n": [1.5], "t": [None]})[0, 0]
 
 
+@pytest.mark.parametrize(
+    ("training", "new", "said"),
+    [
+        ([True], [True, False], "'False' was always 'true'"),
+        (["true"], [True, False], "'False' was always 'true'"),
+        (["true"], ["TRUE", "maybe"], "'maybe' is neither 'true' nor 'false'"),
+        ([True, False], ["false", "maybe"], "'maybe' is a level that was never seen"),
+        (["yes", "no", "no", "no"], ["no", "maybe"], "'maybe' is neither 'yes' nor 'no'"),
+    ],
+)
+def test_booleans_are_watched_however_they_are_written(training, new, said):
+    encoder = TableEncoder().fit({"x": RNG.normal(size=N), "b": training * (N // len(training))})
+    table = {"x": [0.0, 0.0], "b": new}
+    assert [str(p) for p in encoder.check(table)] == [f"row 2, column 'b': {said}"]
+    assert encoder.novelty(table)[:, 1].tolist() == [False, True]
+    assert np.isfinite(encoder.transform(table)).all()
+
+
 def test_missing_columns_are_an_error_and_extra_ones_a_note():
     with pytest.raises(DataError, match="column 'amount': the table lacks this column"):
         ENCODER.transform(MIXED.drop_columns(["amount"]))

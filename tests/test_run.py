@@ -167,7 +167,7 @@ def test_threshold_on_labels():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"by": "nope"}, "no such column.*choose from"),
+        ({"by": "nope"}, "no such column.*choose one of"),
         ({"context": ["nope"]}, "no such column"),
         ({"label": "nope"}, "no such column.*choose one of"),
         ({"label": "country"}, "not labels"),

@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 import awry
 from awry.core.errors import ModelError
+from awry.core.files import write_whole
 from awry.core.params import Configurable
 from awry.core.state import from_state, to_state
 
@@ -39,17 +39,7 @@ def save(
     about : dict, optional
         Plain data kept beside it, such as where the training data came from.
     """
-    target = Path(path)
-    data = dumps(obj, about=about)
-    handle, draft = tempfile.mkstemp(dir=target.parent or ".", prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(target)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    write_whole(path, dumps(obj, about=about))
 
 
 def dumps(obj: Configurable, *, about: dict[str, Any] | None = None) -> bytes:

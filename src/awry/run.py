@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from awry import io
 from awry.core import progress, registry
-from awry.core.errors import DataError
+from awry.core.errors import DataError, about, no_such
 from awry.core.inputs import UNLABELLED, IntArray
 from awry.data.problems import Problems
 from awry.data.readers import Source, open_source
@@ -92,8 +92,9 @@ def detect(
     """
     name, table, problems = _whole(data, query, format)
     y, judged = _without_label(table, label, name)
-    model = _model(settings).fit(judged, y)
-    result = model.judge_training(judged, source=name)
+    with about(name):
+        model = _model(settings).fit(judged, y)
+        result = model.judge_training(judged, source=name)
     result.problems = problems
     result.index = getattr(data, "index", None) if hasattr(data, "iloc") else None
     return result
@@ -110,7 +111,8 @@ def fit(
     """Learn what is normal from ``data``; the arguments are those of :func:`detect`."""
     name, table, _ = _whole(data, query, format)
     y, judged = _without_label(table, label, name)
-    return _model(settings).fit(judged, y)
+    with about(name):
+        return _model(settings).fit(judged, y)
 
 
 def score(
@@ -144,7 +146,8 @@ def score(
         name = source.name if isinstance(source, Source) else "table"
         for batch in batches:
             table = pa.Table.from_batches([batch])
-            result = judge.judge(table, source=name, rows=np.arange(first, first + len(table)))
+            with about(name):
+                result = judge.judge(table, source=name, rows=np.arange(first, first + len(table)))
             result.problems = problems.since(told)
             told.merge(result.problems)
             first += len(table)
@@ -164,7 +167,8 @@ def judge(
     """One result for all of ``data``, with a fitted model; arguments as for :func:`score`."""
     judge_ = model if isinstance(model, Model) else _load_model(model)
     name, table, problems = _whole(data, query, format)
-    result = judge_.judge(table, source=name)
+    with about(name):
+        result = judge_.judge(table, source=name)
     result.problems = problems
     return result
 
@@ -197,7 +201,8 @@ def evaluate(
     name, table, _ = _whole(data, query, format)
     y, judged = _without_label(table, label, name)
     assert y is not None
-    return _evaluate(judged, y, settings)
+    with about(name):
+        return _evaluate(judged, y, settings)
 
 
 def compare(
@@ -223,7 +228,8 @@ def compare(
     assert y is not None
     found = []
     for detector in progress.track("compare", list(detectors)):
-        found.append(_evaluate(judged, y, settings | {"detector": detector}))
+        with about(name):
+            found.append(_evaluate(judged, y, settings | {"detector": detector}))
     return sorted(found, key=lambda one: -one.metrics["auprc"])
 
 
@@ -310,10 +316,8 @@ def _without_label(
     if label is None:
         return None, table
     if label not in table.column_names:
-        raise DataError(
-            "there is no such column", source=source, column=label,
-            remedy=f"choose one of {', '.join(table.column_names)}",
-        )  # fmt: skip
+        what, remedy = no_such("column", label, table.column_names)
+        raise DataError(what, source=source, column=label, remedy=remedy)
     column = table[label]
     words = [w.strip().lower() for w in pc.unique(column.cast(pa.string()).drop_null()).to_pylist()]
     if not {*words} <= _YES | _NO | {"-1", "-1.0"}:

@@ -66,10 +66,13 @@ def main(argv: list[str] | None = None) -> Any:
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:
-        error.show()
+        context = getattr(error, "ctx", None)
+        where = f"; see {context.command_path} --help" if context else ""
+        told = " ".join(error.format_message().split()).rstrip(".")
+        click.echo(f"awry: {told[:1].lower()}{told[1:]}{where}", err=True)
         code = 2
     except (KeyboardInterrupt, click.Abort):
-        click.echo("awry: interrupted; nothing was written", err=True)
+        click.echo("awry: interrupted; no file is half written", err=True)
         code = 130
     except (ValueError, OSError, ImportError, MemoryError) as error:
         if os.environ.get("AWRY_TRACEBACK"):

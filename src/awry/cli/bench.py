@@ -62,10 +62,8 @@ def bench() -> None:
 )
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--sets", metavar="NAMES", help="Only these sets, between commas.")
-@click.option(
-    "-o", "--out", type=click.Path(dir_okay=False), help="JSON of all scores; resumes from it."
-)
-@click.option("--markdown", type=click.Path(dir_okay=False), help="Write the tables here.")
+@click.option("-o", "--out", type=options.Target(), help="JSON of all scores; resumes from it.")
+@click.option("--markdown", type=options.Target(), help="Write the tables here.")
 @click.option("--per-set", is_flag=True, help="Also print every set.")
 @options.showing
 def adbench(

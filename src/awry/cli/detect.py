@@ -19,9 +19,9 @@ SHOWN_PROBLEMS = 5
 @click.command()
 @options.reading
 @options.judging
-@click.option("-o", "--out", type=click.Path(dir_okay=False), help=OUT_HELP)
-@click.option("--report", type=click.Path(dir_okay=False), help="Write an HTML report here.")
-@click.option("--save", type=click.Path(dir_okay=False), help="Save the fitted model here.")
+@click.option("-o", "--out", type=options.Target(), help=OUT_HELP)
+@click.option("--report", type=options.Target(), help="Write an HTML report here.")
+@click.option("--save", type=options.Target(), help="Save the fitted model here.")
 @click.option("--top", type=click.IntRange(0), default=10, show_default=True, help="Rows to show.")
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 if anything was flagged.")
 @options.showing

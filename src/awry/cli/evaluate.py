@@ -16,9 +16,7 @@ DEFAULT_COMPARED = ("auto", "isolation_forest", "fair_cut_forest", "ecod", "knn"
 @click.command()
 @options.reading
 @options.judging
-@click.option(
-    "--report", type=click.Path(dir_okay=False), help="Write ROC and PR curves here (HTML)."
-)
+@click.option("--report", type=options.Target(), help="Write ROC and PR curves here (HTML).")
 @options.showing
 def evaluate(
     files: tuple[str, ...],
@@ -70,9 +68,7 @@ def evaluate(
     help="Detectors to compare, between commas, or 'all'.",
 )
 @options.ruling
-@click.option(
-    "--report", type=click.Path(dir_okay=False), help="Write ROC and PR curves here (HTML)."
-)
+@click.option("--report", type=options.Target(), help="Write ROC and PR curves here (HTML).")
 @options.showing
 def compare(
     files: tuple[str, ...],

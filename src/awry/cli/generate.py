@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from awry.cli import options
 from awry.cli.view import progress
 from awry.core.progress import report
 
@@ -21,7 +22,7 @@ _NAMES = ["financial_transactions", "network_traffic", "iot_sensors", "user_beha
 @click.option(
     "-n", "--rows", type=click.IntRange(1), help="Rows; endless to standard output if left out."
 )
-@click.option("-o", "--out", type=click.Path(dir_okay=False), help=".csv, .parquet or .jsonl.")
+@click.option("-o", "--out", type=options.Target(), help=".csv, .parquet or .jsonl.")
 @click.option(
     "--anomaly-rate", type=click.FloatRange(0, 0.5), help="Expected share of anomalous rows."
 )

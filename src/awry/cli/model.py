@@ -14,7 +14,7 @@ from awry.cli.writing import OUT_HELP, Writer
 @click.command()
 @options.reading
 @options.judging
-@click.option("--save", required=True, type=click.Path(dir_okay=False), help="Where to save it.")
+@click.option("--save", required=True, type=options.Target(), help="Where to save it.")
 @options.showing
 def fit(
     files: tuple[str, ...],
@@ -59,7 +59,7 @@ def fit(
 @click.option(
     "-m", "--model", required=True, type=click.Path(dir_okay=False), help="A saved model."
 )
-@click.option("-o", "--out", type=click.Path(dir_okay=False), help=OUT_HELP)
+@click.option("-o", "--out", type=options.Target(), help=OUT_HELP)
 @click.option(
     "--columns",
     type=click.Choice(["ids", "all"]),

@@ -4,9 +4,24 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
+
+class Target(click.Path):
+    """A file to write, in a folder that is there: told before the work, not after it."""
+
+    def __init__(self) -> None:
+        super().__init__(dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = str(super().convert(value, param, ctx))
+        if not Path(path).parent.is_dir():
+            self.fail(f"the folder {str(Path(path).parent)!r} does not exist", param, ctx)
+        return path
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -27,10 +27,6 @@ class Writer:
             raise click.BadParameter(
                 f"{path!r} must end in .parquet, .csv or .jsonl", param_hint="--out"
             )
-        if not self.target.parent.is_dir():
-            raise click.BadParameter(
-                f"the folder {str(self.target.parent)!r} does not exist", param_hint="--out"
-            )
         self._sink: Any = None
 
     def __enter__(self) -> Self:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+#: Names listed where none is near.
+_NAMED = 12
+
 
 class AwryError(Exception):
     """The root of awry's own errors."""
@@ -42,6 +49,29 @@ class DataError(AwryError, ValueError):
         where += [f"column {column!r}"] if column is not None else []
         text = (", ".join(where) + ": " if where else "") + what
         super().__init__(" ".join((text + (f"; {remedy}" if remedy else "")).split()))
+
+
+@contextmanager
+def about(source: str) -> Iterator[None]:
+    """Let a :class:`DataError` raised inside name ``source``, if it names none."""
+    try:
+        yield
+    except DataError as error:
+        if error.source is not None:
+            raise
+        raise DataError(
+            error.what, source=source, row=error.row, column=error.column, remedy=error.remedy
+        ) from error
+
+
+def no_such(what: str, name: str, known: Iterable[str]) -> tuple[str, str]:
+    """What is wrong with the ``name`` of a ``what``, and the remedy: the nearest, or all, known."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=3)
+    if near:
+        return f"there is no such {what}", f"did you mean {', '.join(near)}?"
+    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
+    return f"there is no such {what}", f"choose one of {', '.join(names[:_NAMED])}{more}"
 
 
 class ModelError(AwryError, ValueError):

@@ -112,8 +112,11 @@ def get(name: str) -> type[Detector]:
     for candidate in (key, key.replace("_", "")):
         if candidate in lowered:
             return lowered[candidate]
-    near = difflib.get_close_matches(key, lowered, n=3) or sorted(detectors())
-    raise UnknownDetectorError(f"there is no detector {name!r}; did you mean {', '.join(near)}?")
+    near = difflib.get_close_matches(key, lowered, n=3)
+    known = (
+        f"did you mean {', '.join(near)}?" if near else f"choose one of {', '.join(detectors())}"
+    )
+    raise UnknownDetectorError(f"there is no detector {name!r}; {known}")
 
 
 def create(name: str, **params: Any) -> Detector:

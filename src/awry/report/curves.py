@@ -6,6 +6,7 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+from awry.core.files import write_whole
 from awry.metrics.evaluation import Evaluation
 from awry.report import charts
 
@@ -41,12 +42,12 @@ def write_curves(found: Sequence[Evaluation], path: str | Path) -> None:
         for one in found
     )
     rows, odd = len(found[0].y), int(found[0].y.sum())
-    Path(path).write_text(
+    page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" '
         f'content="width=device-width, initial-scale=1"><title>awry evaluation</title>'
         f'<style>{charts.style()}</style><body class="awry page"><h1>Evaluation</h1>'
         f'<p class="soft">{rows:,} labelled rows, {odd:,} anomalies.</p>'
         f'<section class="charts">{pictures}</section><div class="scroll"><table>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></body></html>",
-        encoding="utf-8",
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></body></html>"
     )
+    write_whole(path, page.encode())

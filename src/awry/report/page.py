@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
@@ -13,6 +11,7 @@ import jinja2
 import numpy as np
 
 import awry
+from awry.core.files import write_whole
 from awry.report import charts
 
 if TYPE_CHECKING:
@@ -24,18 +23,8 @@ SHOWN = 20
 
 def write(result: Result, path: str | Path) -> Path:
     """Write the report of ``result`` to ``path``, whole or not at all."""
-    target = Path(path)
     page = _template("page.html").render(_content(result), style=charts.style())
-    handle, draft = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        Path(draft).chmod(0o644)
-        Path(draft).replace(target)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
-    return target
+    return write_whole(path, page.encode())
 
 
 def fragment(result: Result) -> str:

@@ -146,6 +146,11 @@ def sniff(head: bytes, name: str) -> str:
     text = decode(head, name).lstrip("\ufeff \t\r\n")
     if not text:
         raise DataError("it holds only blanks", source=name, remedy="give a file with rows in it")
+    if _MARKUP.match(text):
+        raise DataError(
+            "this is a web page or XML, not a table", source=name,
+            remedy="download or export the data itself, as CSV, JSON or Parquet",
+        )  # fmt: skip
     return "json" if _JSON.match(text) else "csv"
 
 
@@ -178,6 +183,7 @@ def encoding_of(head: bytes, name: str) -> str:
 
 #: The first marks of JSON that are not those of a CSV file.
 _JSON = re.compile(r'\{\s*(?:"|\}|\Z)|\[\s*(?:\{|\[|\]|\Z)')
+_MARKUP = re.compile(r"<(?:!doctype\s|\?xml\s|!--|html\b|head\b|body\b)", re.I)
 _CONTROL = bytes(b for b in range(32) if b not in b"\t\n\r\f\x1b\x1a\x01\x1f")
 
 
