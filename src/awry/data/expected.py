@@ -25,7 +25,9 @@ _PER_PHASE = 6
 #: Phases whose spread is told apart.
 _SPREAD_BINS = 24
 #: Quantiles of absolute residuals, and where a standard normal has them.
-_QUANTILES = ((0.5, 0.6745), (0.9, 1.6449))
+_QUANTILES = ((0.5, 0.6745), (0.95, 1.9600))
+#: Stretches of time that say how wide the band is, and the values one of them needs.
+_STRETCHES, _PER_STRETCH = 16, 20
 
 
 class Expected(NamedTuple):
@@ -191,9 +193,17 @@ def _spread(rest: FloatArray, place: IntArray, periods: list[int]) -> tuple[Floa
 
 
 def _scale(rest: FloatArray) -> float:
-    """The standard deviation that the quantiles of ``|rest|`` speak of, the larger of two."""
+    """The standard deviation that the quantiles of ``|rest|`` speak of, the larger of two.
+
+    The median over stretches of time: tails that are there all the time count, an event in a few
+    of the stretches does not.
+    """
     size = np.abs(rest[~np.isnan(rest)])
-    return max(float(np.quantile(size, q)) / at for q, at in _QUANTILES) if len(size) else 0.0
+    if not len(size):
+        return 0.0
+    parts = np.array_split(size, int(np.clip(len(size) // _PER_STRETCH, 1, _STRETCHES)))
+    q, at = np.transpose(_QUANTILES)
+    return float(np.median([(np.quantile(part, q) / at).max() for part in parts]))
 
 
 def _bins(place: IntArray, period: int, n: int) -> IntArray:
