@@ -8,9 +8,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.metrics import average_precision_score, precision_recall_curve
 
 import awry
-from awry.report import charts
+from awry.report import charts, curves
 
 
 @pytest.fixture(scope="module")
@@ -111,3 +112,22 @@ def test_a_line_breaks_where_a_value_is_missing():
 )  # fmt: skip
 def test_numbers_for_people(value, text):
     assert charts.number(value) == text
+
+
+def test_the_area_under_the_curve_shown_is_the_average_precision():
+    rng = np.random.default_rng(0)
+    y = (rng.random(200) < 0.2).astype(np.int64)
+    scores = np.round(rng.normal(size=200) + y, 1)  # with ties
+    precision, recall, _ = precision_recall_curve(y, scores)
+    xs, ys = curves._steps(recall, precision)
+    assert -np.trapezoid(ys, xs) == pytest.approx(average_precision_score(y, scores))
+
+
+def test_no_two_curves_look_alike():
+    unit = np.linspace(0, 1, 5)
+    chart = charts.curves("t", [(f"d{i}", unit, unit) for i in range(15)], "x", "y")
+    looks, names = zip(*chart.legend, strict=True)
+    assert names == (*(f"d{i}" for i in range(12)), "3 others")
+    assert len(set(looks)) == 13
+    # The best is drawn last, above the others.
+    assert f'"line {looks[0]}"' in chart.marks[-1]

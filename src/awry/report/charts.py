@@ -287,13 +287,19 @@ def curves(
     x_label: str,
     y_label: str,
 ) -> Chart:
-    """Lines in the unit square, such as ROC and precision-recall curves."""
+    """Lines in the unit square, such as ROC and precision-recall curves, best first.
+
+    The first six are solid, six more dashed, each in a colour; the others lie pale below them.
+    """
     chart = Chart(title, Axis(0, 1, label=x_label), Axis(0, 1, label=y_label), height=300)
-    for i, (name, xs, ys) in enumerate(lines):
-        css = f"series{i % 6}"
+    for i, (name, xs, ys) in reversed([*enumerate(lines)]):
+        css = f"series{i % 6}{' dashed' * (i >= 6)}" if i < 12 else "calm"
         keep = np.unique(np.linspace(0, len(xs) - 1, 500).astype(int))
         chart.line(np.asarray(xs)[keep], np.asarray(ys)[keep], css)
-        chart.legend.append((css, name))
+        if i < 12:
+            chart.legend.insert(0, (css, name))
+    if len(lines) > 12:
+        chart.legend.append(("calm", f"{len(lines) - 12} others"))
     return chart
 
 

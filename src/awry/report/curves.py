@@ -6,6 +6,8 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from awry.core.files import write_whole
 from awry.metrics.evaluation import Evaluation
 from awry.report import charts
@@ -21,7 +23,7 @@ def curve_charts(found: Sequence[Evaluation]) -> list[charts.Chart]:
     for one in found:
         precision, recall, _ = precision_recall_curve(one.y, one.scores)
         false, true, _ = roc_curve(one.y, one.scores)
-        pr.append((f"{one.name} {one.metrics['auprc']:.3f}", recall, precision))
+        pr.append((f"{one.name} {one.metrics['auprc']:.3f}", *_steps(recall, precision)))
         roc.append((f"{one.name} {one.metrics['auroc']:.3f}", false, true))
     base = float(found[0].y.mean())
     first = charts.curves("Precision and recall", pr, "recall", "precision")
@@ -29,6 +31,13 @@ def curve_charts(found: Sequence[Evaluation]) -> list[charts.Chart]:
     first.caption = "Beside each name: the area under its curve (average precision)."
     second = charts.curves("ROC", roc, "false positive rate", "true positive rate")
     return [first, second]
+
+
+def _steps(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The line whose area is the average precision, from curves in falling order of recall."""
+    last = np.append(recall[1:] != recall[:-1], True)
+    recall, precision = recall[last], precision[last]
+    return np.repeat(recall, 2)[1:-1], np.repeat(precision[:-1], 2)
 
 
 def write_curves(found: Sequence[Evaluation], path: str | Path) -> None:
