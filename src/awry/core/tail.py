@@ -52,7 +52,7 @@ def fit_pareto(excesses: ArrayLike, prior: float | None = None) -> tuple[float, 
     prior : standard deviation of a normal prior on the shape around 0 (exponential), which keeps
         fits to a few dozen excesses sane. None for plain maximum likelihood.
     """
-    y = np.asarray(excesses, dtype=float)
+    y = np.asarray(excesses, dtype=np.float64)
     unit, top = y.mean(), y.max()
     low, high = -16.0, float(np.log1p(1e4 * top / unit))
     best = (-np.inf, 0.0, unit)
