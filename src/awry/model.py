@@ -6,19 +6,20 @@ from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from awry.core import progress, registry
+from awry.core import progress
 from awry.core.calibration import TailProbability
 from awry.core.detector import Detector
-from awry.core.errors import DataError
+from awry.core.errors import DataError, no_such
 from awry.core.events import find_events
 from awry.core.explain import Explanation
 from awry.core.inputs import FloatArray, IntArray, check_labels
-from awry.core.params import Configurable, any_of, instance, integer, listing, nothing, option
+from awry.core.params import any_of, instance, integer, listing, nothing, option
 from awry.core.threshold import Levels, Threshold, make_threshold
 from awry.data.context import Context, choose_context
 from awry.data.encode import TableEncoder
+from awry.data.values import key_codes
+from awry.judge import Judge
 from awry.result import Reason, Result
 
 #: Groups with fewer rows are judged by the shared detector.
@@ -27,7 +28,7 @@ MIN_GROUP_ROWS = 200
 MAX_PROJECTED = 3_000
 
 
-class Model(Configurable):
+class Model(Judge):
     """Everything that turns rows of a table into scores, decisions and reasons.
 
     Parameters
@@ -115,6 +116,8 @@ class Model(Configurable):
             self.context_ = Context(context).fit(table, X)
             X = self.context_.residuals(table, X)
         progress.report("encode", 1, 1)
+        if X.shape[1] == 0 and len(table) == 1:
+            raise DataError("holds one row", remedy="give the rows to compare it with")
         if X.shape[1] == 0:
             raise DataError(
                 "no column can be judged: all are identifiers, constant or empty",
@@ -129,27 +132,11 @@ class Model(Configurable):
         if by:
             scores = self._fit_groups(X, table, labels)
         self.train_scores_ = scores
-        self.rule_ = rule.fit(scores, labels)
-        self.threshold_ = float(self.rule_.threshold_)
-        levels = self.rule_ if isinstance(self.rule_, Levels) else Levels().fit(scores)
-        # Severer levels are never below the threshold, whichever rule set that.
-        self.cuts_ = np.maximum.accumulate([self.threshold_, *levels.cuts_[1:]])
+        self._set_cuts(rule, Levels(), scores, labels)
         # A detector has learnt nothing of what never varied. One such cell lifts an ordinary row
         # to the threshold of the second severity.
         self.novelty_step_ = float(max(self.cuts_[1] - np.median(scores), 0.0))
         return self
-
-    def _new_detector(self, contamination: Any) -> Detector:
-        if isinstance(self.detector, Detector):
-            from sklearn.base import clone
-
-            made: Detector = clone(self.detector)
-        else:
-            made = registry.create(self.detector, **(self.params or {}))
-        known = made.get_params(deep=False)
-        if "random_state" in known and known["random_state"] is None:
-            made.set_params(random_state=self.random_state)
-        return made.set_params(contamination=contamination)
 
     def _fit_groups(self, X: FloatArray, table: pa.Table, y: IntArray | None) -> FloatArray:
         """One detector per group; scores of different detectors are compared by their tails."""
@@ -199,17 +186,13 @@ class Model(Configurable):
             scores[rows] = self._surprise(name, self._detector_of(name).decision_function(X[rows]))
         return scores
 
-    def severity(self, scores: FloatArray) -> IntArray:
-        """0 not flagged, 1 warning, 2 critical, 3 emergency, shape (n,)."""
-        flagged = scores > self.threshold_
-        severity: IntArray = np.where(flagged, np.searchsorted(self.cuts_, scores, "left"), 0)
-        return np.maximum(severity, flagged).astype(np.int64)
-
     def judge(
         self, table: pa.Table, *, source: str = "table", rows: IntArray | None = None
     ) -> Result:
         """The result for the rows of ``table``."""
-        _require(table, self.encoder_.source_names_)
+        _require(
+            table, self.encoder_.source_names_, remedy="give the columns the model was fitted on"
+        )
         return self._result(self.score(table), table, source, rows)
 
     def judge_training(
@@ -295,15 +278,7 @@ class Model(Configurable):
 
     def describe(self) -> dict[str, Any]:
         """The detector's card and settings, and why it was chosen, as plain data."""
-        detector = self.detector_
-        words: dict[str, Any] = {
-            "name": detector.card.name,
-            "class": type(detector).__name__,
-            "summary": detector.card.summary,
-            "paper": f"{detector.card.paper} ({detector.card.year})",
-            "parameters": {k: str(v) for k, v in detector.get_params(deep=False).items()},
-            "choice": getattr(detector, "choice_", None),
-        }
+        words = super().describe()
         if self.by:
             words["groups"] = f"{len(self.groups_)} detectors by {', '.join(self.by)}"
         if self.context_ is not None:
@@ -320,12 +295,6 @@ class Model(Configurable):
             }
             for p in self.encoder_.profiles_
         ]
-
-    def levels(self) -> list[tuple[str, float]]:
-        """Names and thresholds of the severities, ascending; levels that coincide are one."""
-        names = ("warning", "critical", "emergency")
-        kept = {float(cut): name for name, cut in zip(names, self.cuts_, strict=False)}
-        return [(name, cut) for cut, name in sorted(kept.items())]
 
     def project(
         self, table: pa.Table, severity: IntArray
@@ -357,18 +326,14 @@ class Model(Configurable):
         return points, picks, (first, second)
 
 
-def _require(table: pa.Table, names: list[str]) -> None:
+def _require(table: pa.Table, names: list[str], *, remedy: str | None = None) -> None:
     for name in names:
         if name not in table.column_names:
-            raise DataError(
-                "there is no such column",
-                column=name,
-                remedy=f"choose from {', '.join(table.column_names)}",
-            )
+            what, known = no_such("column", name, table.column_names)
+            raise DataError(what, column=name, remedy=remedy or known)
 
 
 def _keys(table: pa.Table, names: list[str]) -> np.ndarray:
     """The group of each row: the values of its key columns, joined."""
-    texts = [pc.fill_null(table[name].cast(pa.string()), "") for name in names]
-    joined = texts[0] if len(texts) == 1 else pc.binary_join_element_wise(*texts, "/")
-    return np.asarray(joined.to_pylist(), dtype=object).astype(str)
+    codes, groups = key_codes(table, names)
+    return np.asarray(groups, dtype=object)[codes].astype(str)

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from awry.core.events import Event
+from awry.core.events import Event, EventBuilder
 from awry.core.inputs import FloatArray, IntArray
-from awry.result import Result
+from awry.core.series import Series
+from awry.data.event_kinds import Describer
+from awry.data.expected import expected_band
+from awry.data.periods import dominant_period
+from awry.data.series import SeriesSet
+from awry.data.wording import number
+from awry.result import SEVERITIES, Reason, Result
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from awry.series_model import SeriesModel
+
+#: Flagged points no further apart than this are one event.
+EVENT_GAP = 3.0
+#: Of more series than this only those with events are told.
+MAX_TOLD = 200
+#: Channels in which a period is looked for.
+MAX_LOOKED_AT = 8
 
 
 @dataclass
@@ -44,6 +61,8 @@ class Finding:
     ----------
     key : str
         Its name.
+    channels : list of str
+        Names of the d channels.
     times : datetime64[us] ndarray of shape (T,)
     values, expected, low, high : ndarray of shape (T, d)
         What was observed (NaN in gaps), what was to be expected, and the band around it.
@@ -59,14 +78,15 @@ class Finding:
     step : float
         Seconds between points.
     events : list of SeriesEvent
+    event_at : ndarray of shape (T,)
+        The event each flagged point belongs to, else -1.
     notes : list of str
     choice : str or None
         Why the detector was chosen.
-    channels : list of str
-        Names of the d channels.
     """
 
     key: str
+    channels: list[str]
     times: NDArray[np.datetime64]
     values: FloatArray
     expected: FloatArray
@@ -79,9 +99,26 @@ class Finding:
     trend: float
     step: float
     events: list[SeriesEvent] = field(default_factory=list)
+    event_at: IntArray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     notes: list[str] = field(default_factory=list)
     choice: str | None = None
-    channels: list[str] = field(default_factory=list)
+
+    def reasons(self, point: int, k: int) -> list[Reason]:
+        """The channels furthest off what was expected at ``point``, as far as they are."""
+        x, expected = self.values[point], self.expected[point]
+        half = np.where(x > expected, self.high[point] - expected, expected - self.low[point])
+        off = np.nan_to_num(np.abs(x - expected) / np.where(half > 0, half, np.inf))
+        total = float(off.sum())
+        return [
+            Reason(
+                self.channels[j],
+                number(float(x[j])),
+                f"{number(float(self.low[point, j]))} … {number(float(self.high[point, j]))}",
+                float(off[j]) / total,
+            )
+            for j in np.argsort(-off, kind="stable")[:k]
+            if off[j] > 0
+        ]
 
 
 @dataclass
@@ -91,11 +128,189 @@ class SeriesResult(Result):
     Attributes
     ----------
     findings : list of Finding
-        One for each series that could be judged.
+        One for each series; of more than 200, those that have events.
     incidents : list
         Events of many series that belong together, the gravest first.
+    series : SeriesSet
+        The series, as read.
     """
 
     model: SeriesModel  # type: ignore[assignment]
     findings: list[Finding] = field(default_factory=list)
     incidents: list[Any] = field(default_factory=list)
+    series: SeriesSet | None = None
+
+    def finding(self, key: str | None = None) -> Finding:
+        """What was found in the series ``key``; by default the one with the gravest event."""
+        if key is None and self.findings:
+            return max(self.findings, key=lambda f: max((e.score for e in f.events), default=0.0))
+        for finding in self.findings:
+            if finding.key == key:
+                return finding
+        keys = ", ".join(f.key for f in self.findings[:10])
+        raise ValueError(f"there is no finding of a series {key!r}; there are {keys or 'none'}")
+
+    def gravest(self, k: int = 10) -> list[SeriesEvent]:
+        """The ``k`` gravest events, the gravest first."""
+        found = [event for finding in self.findings for event in finding.events]
+        return sorted(found, key=lambda e: (-e.severity, -e.score, e.start))[:k]
+
+    def explain(
+        self, rows: Sequence[int] | IntArray | None = None, k: int = 3
+    ) -> list[list[Reason]]:
+        """For each row (the flagged ones by default) the channels furthest off what was expected.
+
+        A row whose channels are all as expected, as in the middle of an odd shape, has no reason;
+        its event has words.
+        """
+        picks = np.flatnonzero(self.severity) if rows is None else np.asarray(rows, dtype=int)
+        return [
+            [] if at is None else at[0].reasons(at[1], k)
+            for at in (self._place(int(i)) for i in picks)
+        ]
+
+    def _place(self, row: int) -> tuple[Finding, int] | None:
+        """The finding and the point of a row; None where it was set aside or all was calm."""
+        assert self.series is not None
+        i = int(self.series.rows[row])
+        finding = self._by_key.get(self.series.keys[i]) if i >= 0 else None
+        return None if finding is None else (finding, int(self.series.points[row]))
+
+    @cached_property
+    def _by_key(self) -> dict[str, Finding]:
+        return {finding.key: finding for finding in self.findings}
+
+    @cached_property
+    def _reasons(self) -> dict[int, str]:
+        """What happened at flagged rows, by position: the words of their events."""
+        told = {}
+        for row in np.flatnonzero(self.severity).tolist():
+            at = self._place(row)
+            if at is not None and at[0].event_at[at[1]] >= 0:
+                event = at[0].events[at[0].event_at[at[1]]]
+                told[row] = f"{event.kind}: {event.words}"
+        return told
+
+    def to_dict(self, top: int = 10) -> dict[str, Any]:
+        """The result in plain data, with the ``top`` gravest events."""
+        found = super().to_dict(0)
+        del found["top"]
+        assert self.series is not None
+        return found | {
+            "series": len(self.series),
+            "points": sum(map(len, self.series.series)),
+            "step_seconds": sorted(set(self.series.steps.tolist())),
+            "start": str(min(s.times[0] for s in self.series.series if s.times is not None)),
+            "end": str(max(s.times[-1] for s in self.series.series if s.times is not None)),
+            "events": [event_dict(event) for event in self.gravest(top)],
+            "events_total": sum(len(f.events) for f in self.findings),
+            "findings": [
+                {
+                    "key": f.key, "points": len(f.times), "step_seconds": f.step,
+                    "periods": f.periods, "trend_per_day": f.trend, "events": len(f.events),
+                    "choice": f.choice,
+                }
+                for f in self.findings[:MAX_TOLD]
+            ],
+        }  # fmt: skip
+
+
+def event_dict(event: SeriesEvent) -> dict[str, Any]:
+    """An event as plain data."""
+    return {
+        "series": event.key or "",
+        "start": str(np.datetime64(round(event.start * 1e6), "us")),
+        "end": str(np.datetime64(round(event.end * 1e6), "us")),
+        "severity": SEVERITIES[event.severity],
+        "score": event.score,
+        "kind": event.kind,
+        "channels": event.channels,
+        "words": event.words,
+    }
+
+
+def make_result(
+    model: SeriesModel,
+    table: pa.Table,
+    read: SeriesSet,
+    scores: Sequence[FloatArray],
+    source: str,
+    rows: IntArray | None,
+) -> SeriesResult:
+    """The result for a ``table`` whose series have ``scores`` at their points."""
+    at_rows = read.at_rows(list(scores), 0.0)
+    times = [s.times.astype(np.int64) / 1e6 for s in read.series if s.times is not None]
+    choices, severities = model.choices(), [model.severity(own) for own in scores]
+    findings = [
+        find(
+            key, series, own, severity, model.threshold_, float(read.steps[i]), read.channels,
+            choices.get(key),
+        )
+        for i, (key, series, own, severity) in enumerate(
+            zip(read.keys, read.series, scores, severities, strict=True)
+        )
+        if len(read) <= MAX_TOLD or severity.any()
+    ]  # fmt: skip
+    return SeriesResult(
+        scores=at_rows,
+        severity=model.severity(at_rows),
+        model=model,
+        table=table,
+        rows=np.arange(1, len(at_rows) + 1) if rows is None else rows,
+        times=read.at_rows(times, np.nan),
+        events=sorted((e for f in findings for e in f.events), key=lambda e: e.start),
+        problems=read.problems,
+        notes=list(read.notes),
+        source=source,
+        findings=findings,
+        series=read,
+    )
+
+
+def find(
+    key: str,
+    series: Series,
+    scores: FloatArray,
+    severity: IntArray,
+    threshold: float,
+    step: float,
+    channels: list[str],
+    choice: str | None = None,
+) -> Finding:
+    """What was expected of a series, and its events."""
+    assert series.times is not None
+    found = {p for p in map(dominant_period, series.values.T[:MAX_LOOKED_AT]) if p is not None}
+    periods = sorted(found)
+    band = expected_band(series.values, periods, series.times)
+    finding = Finding(
+        key, channels, series.times, series.values, band.expected, band.low, band.high, scores,
+        severity, threshold, periods, _trend(band.level[:, 0], step), step, choice=choice,
+        event_at=np.full(len(series), -1),
+    )  # fmt: skip
+    if not severity.any():
+        return finding
+    describer = Describer(series.values, band, periods, step, channels)
+    builder, at = EventBuilder(gap=EVENT_GAP), np.arange(len(series), dtype=np.float64)
+    for event in [*builder.push(severity, scores, at, key or None), *builder.flush()]:
+        finding.event_at[event.first : event.last + 1] = len(finding.events)
+        first, last = describer.tighten(event.first, event.last)
+        kind, shown, words = describer.describe(first, last)
+        peak = first + int(np.argmax(scores[first : last + 1]))
+        start, end = (float(series.times[i].astype(np.int64)) / 1e6 for i in (first, last))
+        finding.events.append(
+            SeriesEvent(
+                first, last, peak, event.score, event.severity, event.size, start, end, event.key,
+                kind, shown, words,
+            )
+        )  # fmt: skip
+    return finding
+
+
+def _trend(level: FloatArray, step: float) -> float:
+    """How much the level rises per day: the slope of the line through its ends' medians."""
+    known = level[~np.isnan(level)]
+    part = len(known) // 4
+    if part < 2:
+        return 0.0
+    rise = float(np.median(known[-part:]) - np.median(known[:part]))
+    return rise / ((len(known) - part) * step) * 86_400

@@ -71,7 +71,10 @@ def _step(stamps: IntArray) -> int:
     if not len(steps):
         return 1_000_000
     values, counts = np.unique(steps, return_counts=True)
-    candidates = {int(values[counts.argmax()]), int(np.median(steps)), round(float(steps.mean()))}
+    median, mean = int(np.sort(steps)[(len(steps) - 1) // 2]), round(float(steps.mean()))
+    candidates = {int(values[counts.argmax()]), median}
+    if abs(mean - median) <= 0.1 * median:  # gaps pull the mean away
+        candidates.add(mean)
     tried = sorted((_misfit(stamps, _usual(step)), -_usual(step)) for step in candidates)
     step = -tried[0][1]
     widest = int(stamps[-1] - stamps[0]) // (_MOST_EMPTY * len(stamps)) + 1

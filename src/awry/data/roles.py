@@ -121,12 +121,13 @@ def find_roles(
         return _refuse("holds no rows", sure, "give at least a few")
     stamps = micros(when, seen[when.name])[0]
     if by is None:
-        found = _find_keys(seen, stamps, list(profiles.values()), {when.name, *(value or ())})
-        if found is None and not sure:
+        by = _find_keys(seen, stamps, list(profiles.values()), {when.name, *(value or ())})
+        if by is None and not sure:
             return NotSeries(f"times of {when.name} repeat, and no column says whose they are")
-        by = found or []
+    by = list(by or ())
     codes, names = key_codes(seen, by)
-    judged, others = [], []
+    judged: list[ColumnProfile] = []
+    others: list[ColumnProfile] = []
     for p in profiles.values():
         if p.name in by or p.kind in ("time", "empty", "duplicate_of") or p is when:
             continue
@@ -145,7 +146,7 @@ def find_roles(
     left = [p.name for p in others] + [p.name for p in times[1:]]
     left += [p.name for p in profiles.values() if p.kind in ("empty", "duplicate_of")]
     notes = [f"left out: {', '.join(left)}"] if left else []
-    return Roles(when, list(by), judged, notes)
+    return Roles(when, by, judged, notes)
 
 
 def micros(p: ColumnProfile, column: pa.ChunkedArray) -> tuple[IntArray, np.ndarray]:

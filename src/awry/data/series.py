@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from awry.core.errors import DataError
-from awry.core.inputs import FloatArray, IntArray
+from awry.core.inputs import UNLABELLED, FloatArray, IntArray
 from awry.core.series import BoolArray, Series
 from awry.data import wording
 from awry.data.columns import ColumnProfile
@@ -78,6 +78,13 @@ class SeriesSet:
             rows = order[first[i] : first[i + 1]]
             out[rows] = values[self.points[rows]]
         return out
+
+    def labels(self, i: int, y: IntArray) -> IntArray:
+        """Labels of the rows as those of the points of series ``i``: the largest of a point."""
+        found = np.full(len(self.series[i]), UNLABELLED)
+        rows = np.flatnonzero(self.rows == i)
+        np.maximum.at(found, self.points[rows], y[rows])
+        return found
 
 
 @dataclass(frozen=True)
@@ -190,24 +197,26 @@ class Tally:
 
     def notes(self, n: int, backwards: int, zone: str | None) -> list[str]:
         """What was counted in ``n`` series, in words."""
-        told = []
-        if backwards:
-            told.append(f"{backwards:,} rows came out of order of time and were sorted")
-        if self.repeated:
-            told.append(f"{self.repeated:,} rows repeat a time and were averaged with it")
-        if self.shared:
-            told.append(f"{self.shared:,} rows came quicker than the grid and were averaged")
-        if self.moved:
-            told.append(f"{self.moved:,} rows stand off the regular grid and were moved onto it")
+        told = [
+            f"{count:,} {what}"
+            for count, what in (
+                (backwards, "out of order of time: sorted"),
+                (self.repeated, "at the time of another: averaged"),
+                (self.shared, "quicker than the regular step: averaged"),
+                (self.moved, "between the points of a regular grid: moved onto it"),
+            )
+            if count
+        ]
+        told = [f"rows {'; '.join(told)}"] if told else []
         if self.gaps:
-            told.append(f"{self.gaps:,} points of the grid have no row and are missing")
+            told.append(f"points of the regular grid without a row, so missing: {self.gaps:,}")
         for name, count in self.channels.items():
             where = "" if n == 1 else f" in {count:,} series"
             told.append(f"{name} only counts up{where} and is judged by its rate per second")
         if zone is None and self.skipped:
             told.append(
-                f"{self.skipped:,} hours are skipped on spring Sundays, as clocks set to summer "
-                "time do; wall-clock times are kept"
+                f"hours skipped on spring Sundays, as clocks put forward do: {self.skipped:,}; "
+                "the times of the clock on the wall are kept"
             )
         return told
 
