@@ -302,7 +302,7 @@ class Describer:
         if len(v) < _SHORT + 1:
             return "", np.inf, 0.0
         inside = (at >= a) & (at <= b)
-        shapes: dict[str, list[FloatArray]] = {
+        shapes: dict[str, Sequence[FloatArray | BoolArray]] = {
             "pulse": [inside],
             "step": [at >= a, at > b],
             "hinge": self._hinges(at, a, b),

@@ -55,12 +55,15 @@ class Axis:
     kind : {"linear", "log", "time"}
         ``"log"`` draws log10(1 + value), for counts; ``"time"`` takes seconds since the epoch.
     label : str
+    names : sequence of str
+        What stands at 0, 1, 2 and so on in place of numbers.
     """
 
     low: float
     high: float
     kind: str = "linear"
     label: str = ""
+    names: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.high > self.low:
@@ -77,7 +80,9 @@ class Axis:
 
     def ticks(self, n: int = 5) -> list[tuple[float, str]]:
         """Places, 0 to 1, and their labels."""
-        if self.kind == "log":
+        if self.names:
+            named = [(float(i), name) for i, name in enumerate(self.names)]
+        elif self.kind == "log":
             top = math.ceil(math.log10(1 + self.high))
             values = [0.0, *(10.0**p for p in range(0, top + 1, max(1, top // 4)))]
             named = [(v, f"{v:,.0f}") for v in values]
@@ -92,12 +97,31 @@ class Axis:
         return [(p, text) for p, text in placed if -1e-6 <= p <= 1 + 1e-6]
 
 
-@dataclass
-class Chart:
-    """One picture: axes, marks, rules and a caption.
+class Picture:
+    """What shows itself in a notebook and writes itself as a page."""
 
-    Shows itself in a notebook; :meth:`save` writes a page.
-    """
+    title: str
+
+    def html(self) -> str:
+        """The picture as an HTML figure, to go where :func:`style` is in force."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        return f'<div class="awry"><style>{style()}</style>{self.html()}</div>'
+
+    def save(self, path: str | Path) -> None:
+        """Write the picture as a page of its own."""
+        Path(path).write_text(
+            '<!doctype html><meta charset="utf-8"><meta name="viewport" '
+            f'content="width=device-width"><title>{html.escape(self.title)}</title>'
+            f'<body class="awry"><style>{style()}</style>{self.html()}</body>',
+            encoding="utf-8",
+        )
+
+
+@dataclass
+class Chart(Picture):
+    """One picture: axes, marks, rules and a caption."""
 
     title: str
     x: Axis
@@ -119,10 +143,24 @@ class Chart:
         path, pen = [], "M"
         points = self._xy(np.asarray(xs), np.nan_to_num(ys))
         for (px, py), ok in zip(points, finite.tolist(), strict=True):
-            if ok:
-                path.append(f"{pen}{px} {py}")
+            if ok:  # a point between two gaps is a line of no length
+                path.append(f"{pen}{px} {py}{'h0' if pen == 'M' else ''}")
             pen = "L" if ok else "M"
         self.marks.append(f'<path class="line {css}" d="{"".join(path)}"/>')
+        return self
+
+    def area(self, xs: np.ndarray, low: np.ndarray, high: np.ndarray, css: str) -> Chart:
+        """A filled band between two lines; a gap where either is not finite."""
+        finite = np.isfinite(low) & np.isfinite(high)
+        edges = np.flatnonzero(np.diff(np.r_[False, finite, False].astype(np.int8)))
+        path = []
+        for first, end in edges.reshape(-1, 2):
+            part = slice(first, end)
+            back = self._xy(xs[part], low[part])[::-1]
+            points = [*self._xy(xs[part], high[part]), *back]
+            path.append("M" + "L".join(f"{px} {py}" for px, py in points) + "z")
+        if path:
+            self.marks.append(f'<path class="box {css}" d="{"".join(path)}"/>')
         return self
 
     def dots(self, xs: np.ndarray, ys: np.ndarray, css: str = "calm") -> Chart:
@@ -155,9 +193,10 @@ class Chart:
         self.notes.append(f'<span class="note {side}" style="{spot}">{html.escape(text)}</span>')
         return self
 
-    def html(self) -> str:
-        """The chart as an HTML figure, to go where :func:`style` is in force."""
-        x_ticks, y_ticks = self.x.ticks(), self.y.ticks()
+    def plot(self, *, bare: bool = False, times: bool = True) -> str:
+        """The marks between their axes; ``bare`` without any words, ``times=False`` without x's."""
+        x_ticks = self.x.ticks() if times and not bare else []
+        y_ticks = [] if bare else self.y.ticks(max(2, min(5, self.height // 30)))
         grid = "".join(f"M0 {(1 - p) * _UNIT:.1f}H{_UNIT:.0f}" for p, _ in y_ticks)
         words = "".join(
             f'<span class="tick x" style="left:{p:.2%}">{html.escape(t)}</span>' for p, t in x_ticks
@@ -165,6 +204,15 @@ class Chart:
             f'<span class="tick y" style="bottom:{p:.2%}">{html.escape(t)}</span>'
             for p, t in y_ticks
         )
+        notes = "" if bare else "".join(self.notes)
+        return (
+            f'<div class="plot" style="height:{self.height}px">'
+            f'<svg viewBox="0 0 {_UNIT:.0f} {_UNIT:.0f}" preserveAspectRatio="none" role="img" '
+            f'aria-label="{html.escape(self.title, quote=True)}">'
+            f'<path class="grid" d="{grid}"/>{"".join(self.marks)}</svg>{words}{notes}</div>'
+        )
+
+    def html(self) -> str:
         legend = "".join(
             f'<span class="key {css}">{html.escape(text)}</span>' for css, text in self.legend
         )
@@ -173,24 +221,7 @@ class Chart:
             f'<figure class="chart"><figcaption>{html.escape(self.title)}</figcaption>'
             f'<div class="legend">{legend}</div>'
             f'<div class="ylabel">{html.escape(self.y.label)}</div>'
-            f'<div class="plot" style="height:{self.height}px">'
-            f'<svg viewBox="0 0 {_UNIT:.0f} {_UNIT:.0f}" preserveAspectRatio="none" role="img" '
-            f'aria-label="{html.escape(self.title, quote=True)}">'
-            f'<path class="grid" d="{grid}"/>{"".join(self.marks)}</svg>'
-            f"{words}{''.join(self.notes)}</div>"
-            f'<div class="xlabel">{html.escape(self.x.label)}</div>{caption}</figure>'
-        )
-
-    def _repr_html_(self) -> str:
-        return f'<div class="awry"><style>{style()}</style>{self.html()}</div>'
-
-    def save(self, path: str | Path) -> None:
-        """Write the chart as a page of its own."""
-        Path(path).write_text(
-            '<!doctype html><meta charset="utf-8"><meta name="viewport" '
-            f'content="width=device-width"><title>{html.escape(self.title)}</title>'
-            f'<body class="awry"><style>{style()}</style>{self.html()}</body>',
-            encoding="utf-8",
+            f'{self.plot()}<div class="xlabel">{html.escape(self.x.label)}</div>{caption}</figure>'
         )
 
 

@@ -23,16 +23,17 @@ SHOWN = 20
 
 def write(result: Result, path: str | Path) -> Path:
     """Write the report of ``result`` to ``path``, whole or not at all."""
-    page = _template("page.html").render(_content(result), style=charts.style())
+    page = template("page.html").render(_content(result), style=charts.style())
     return write_whole(path, page.encode())
 
 
 def fragment(result: Result) -> str:
     """The head of the report for a notebook: summary, picture and top anomalies."""
-    return _template("fragment.html").render(_content(result, top=5), style=charts.style())
+    return template("fragment.html").render(_content(result, top=5), style=charts.style())
 
 
-def _template(name: str) -> jinja2.Template:
+def template(name: str) -> jinja2.Template:
+    """One of the templates beside this file, which escapes what it is given."""
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = charts.number
     environment.loader = jinja2.FunctionLoader(
