@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from awry.model import Model
-    from awry.report.charts import Chart
+    from awry.report.charts import Picture
 
 #: Names of the severities 0 to 3.
 SEVERITIES = ("", "warning", "critical", "emergency")
@@ -201,7 +201,7 @@ class Result:
             ],
         }
 
-    def plot(self, kind: str | None = None) -> Chart:
+    def plot(self, kind: str | None = None) -> Picture:
         """A picture: ``"scores"``, ``"time"`` or ``"projection"``.
 
         The default is the scores over time where there is a time column, else their distribution.

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from awry.core.events import Event, EventBuilder
+from awry.core.incidents import Incident, find_incidents
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.series import Series
 from awry.data.event_kinds import Describer
@@ -23,6 +25,7 @@ from awry.result import SEVERITIES, Reason, Result
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from awry.report.charts import Picture
     from awry.series_model import SeriesModel
 
 #: Flagged points no further apart than this are one event.
@@ -129,7 +132,7 @@ class SeriesResult(Result):
     ----------
     findings : list of Finding
         One for each series; of more than 200, those that have events.
-    incidents : list
+    incidents : list of Incident
         Events of many series that belong together, the gravest first.
     series : SeriesSet
         The series, as read.
@@ -137,7 +140,7 @@ class SeriesResult(Result):
 
     model: SeriesModel  # type: ignore[assignment]
     findings: list[Finding] = field(default_factory=list)
-    incidents: list[Any] = field(default_factory=list)
+    incidents: list[Incident] = field(default_factory=list)
     series: SeriesSet | None = None
 
     def finding(self, key: str | None = None) -> Finding:
@@ -154,6 +157,31 @@ class SeriesResult(Result):
         """The ``k`` gravest events, the gravest first."""
         found = [event for finding in self.findings for event in finding.events]
         return sorted(found, key=lambda e: (-e.severity, -e.score, e.start))[:k]
+
+    def plot(self, kind: str | None = None) -> Picture:
+        """The series ``kind`` with its band and events, or ``"incidents"`` over time.
+
+        The default is the series with the gravest event.
+        """
+        from awry.report import series_charts
+
+        if kind == "incidents":
+            chart = series_charts.overview(self.findings, self.incidents)
+            if chart is None:
+                raise ValueError(f"{self.source} has no incidents to plot")
+            return chart
+        return series_charts.series_panels(self.finding(kind))
+
+    def report(self, path: str | Path) -> Path:
+        """Write a self-contained HTML report to ``path`` and return it."""
+        from awry.report.series_page import write
+
+        return write(self, path)
+
+    def _repr_html_(self) -> str:
+        from awry.report.series_page import fragment
+
+        return fragment(self)
 
     def explain(
         self, rows: Sequence[int] | IntArray | None = None, k: int = 3
@@ -176,6 +204,14 @@ class SeriesResult(Result):
         finding = self._by_key.get(self.series.keys[i]) if i >= 0 else None
         return None if finding is None else (finding, int(self.series.points[row]))
 
+    def words(self, row: int) -> str:
+        """The kind and words of the event that a row (by position) belongs to; else empty."""
+        at = self._place(row)
+        if at is None or at[0].event_at[at[1]] < 0:
+            return ""
+        event = at[0].events[at[0].event_at[at[1]]]
+        return f"{event.kind}: {event.words}"
+
     @cached_property
     def _by_key(self) -> dict[str, Finding]:
         return {finding.key: finding for finding in self.findings}
@@ -183,13 +219,7 @@ class SeriesResult(Result):
     @cached_property
     def _reasons(self) -> dict[int, str]:
         """What happened at flagged rows, by position: the words of their events."""
-        told = {}
-        for row in np.flatnonzero(self.severity).tolist():
-            at = self._place(row)
-            if at is not None and at[0].event_at[at[1]] >= 0:
-                event = at[0].events[at[0].event_at[at[1]]]
-                told[row] = f"{event.kind}: {event.words}"
-        return told
+        return {i: self.words(i) for i in np.flatnonzero(self.severity).tolist()}
 
     def to_dict(self, top: int = 10) -> dict[str, Any]:
         """The result in plain data, with the ``top`` gravest events."""
@@ -251,6 +281,9 @@ def make_result(
         )
         if len(read) <= MAX_TOLD or severity.any()
     ]  # fmt: skip
+    events = sorted((e for f in findings for e in f.events), key=lambda e: e.start)
+    # As far apart as flagged points of one event may be.
+    tolerance = EVENT_GAP * float(np.median(read.steps)) if len(read) else 0.0
     return SeriesResult(
         scores=at_rows,
         severity=model.severity(at_rows),
@@ -258,7 +291,8 @@ def make_result(
         table=table,
         rows=np.arange(1, len(at_rows) + 1) if rows is None else rows,
         times=read.at_rows(times, np.nan),
-        events=sorted((e for f in findings for e in f.events), key=lambda e: e.start),
+        events=list(events),
+        incidents=find_incidents(events, tolerance),
         problems=read.problems,
         notes=list(read.notes),
         source=source,

@@ -206,7 +206,7 @@ class Chart(Picture):
         )
         notes = "" if bare else "".join(self.notes)
         return (
-            f'<div class="plot" style="height:{self.height}px">'
+            f'<div class="plot{" named" if self.y.names else ""}" style="height:{self.height}px">'
             f'<svg viewBox="0 0 {_UNIT:.0f} {_UNIT:.0f}" preserveAspectRatio="none" role="img" '
             f'aria-label="{html.escape(self.title, quote=True)}">'
             f'<path class="grid" d="{grid}"/>{"".join(self.marks)}</svg>{words}{notes}</div>'
