@@ -89,7 +89,7 @@ class Describer:
     >>> series.tighten(290, 310)
     (300, 302)
     >>> series.describe(300, 302)
-    Description(kind='spike', channels=['value'], words='rose from about 12 to 48.64 for 3 h')
+    Description(kind='spike', channels=['value'], words='rose from about 12 to 48.6 for 3 h')
     """
 
     def __init__(
@@ -160,9 +160,7 @@ class Describer:
         return Description(kind, [self.names[j] for j in channels], words)
 
     def _judge(self, j: int, a: int, b: int) -> tuple[str, str]:
-        n, course = b - a + 1, self._course(j)
-        part = slice(a, b + 1)
-        length = f" for {self._duration(n)}" if n > 1 else ""
+        course = self._course(j)
         flat = self._flat(j, a, b)
         if flat:
             value = self.values[flat[0], j]
@@ -177,6 +175,9 @@ class Describer:
                 f"the usual {word} of about {usual} did not come, stayed near {found}"
                 f" for {self._duration(beat[1] - beat[0] + 1)}"
             )
+        a, b = self._core(j, a, b)
+        part, n = slice(a, b + 1), b - a + 1
+        length = f" for {self._duration(n)}" if n > 1 else ""
         x, expected = self.values[part, j], self.band.expected[part, j]
         peak = int(np.nanargmax(np.abs(self.departure[part, j])))
         shape, error, change = self._best_shape(course, a, b)
@@ -207,6 +208,17 @@ class Describer:
             return "variance change", f"swung {1 / rough:.1f} times less than usual{length}"
         low, high = (number(_round(v)) for v in (np.nanmin(x), np.nanmax(x)))
         return "odd shape", f"took an unusual course between {low} and {high}{length}"
+
+    def _core(self, j: int, a: int, b: int) -> tuple[int, int]:
+        """The few points around its peak that an event is all about, where there are such."""
+        power = self.departure[a : b + 1, j] ** 2
+        first = last = int(np.argmax(power))
+        while first > 0 and power[first - 1] > 0.1 * power.max():
+            first -= 1
+        while last < len(power) - 1 and power[last + 1] > 0.1 * power.max():
+            last += 1
+        small = last - first < _SHORT and power[first : last + 1].sum() > 0.8 * power.sum()
+        return (a + first, a + last) if small else (a, b)
 
     # -- accounts of an event ------------------------------------------------------------------
 
@@ -320,8 +332,9 @@ class Describer:
         accounted = 1 - left / total if total > 0 else 0.0
         inner = v[inside] - height if name in ("pulse", "plateau") else None
         error = np.sqrt(left / len(v)) if inner is None else _spread_around(inner, v[~inside])
-        if tall < _CLEAR or accounted < (0.5 if n > _SHORT else 0.2):
-            return "", error, height
+        if tall < _CLEAR or accounted < (0.5 if n > _SHORT or name != "pulse" else 0.2):
+            # So few points have no other shape.
+            return "pulse" if n <= _SHORT else "", error, float(np.median(course.rest[a : b + 1]))
         return name, error, height
 
     @staticmethod
@@ -370,7 +383,7 @@ def duration(seconds: float) -> str:
     return f"{number(_round(seconds, 2))} s"
 
 
-def _round(value: float, digits: int = 4) -> float:
+def _round(value: float, digits: int = 3) -> float:
     return float(f"{value:.{digits}g}")
 
 

@@ -18,6 +18,8 @@ import numpy as np
 
 #: Side of the square the marks are drawn in, before it is stretched.
 _UNIT = 1000.0
+#: Units of ticks that would not fit beside a plot else, and the values from which they stand.
+_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k"), (0.0, ""))
 #: Colour classes of the severities: normal, warning, critical, emergency.
 SEVERITY_CLASSES = ("calm", "warning", "critical", "emergency")
 
@@ -92,7 +94,8 @@ class Axis:
             step = _nice((self.high - self.low) / n)
             first = math.ceil(self.low / step - 1e-9)
             values = [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
-            named = [(v, number(v)) for v in values]
+            size, unit = next(u for u in _UNITS if max(map(abs, (self.low, self.high))) >= u[0])
+            named = [(v, f"{number(v / (1e3 if unit == 'k' else size or 1))}{unit if v else ''}") for v in values]
         placed = [(float(self.place(v)), text) for v, text in named]
         return [(p, text) for p, text in placed if -1e-6 <= p <= 1 + 1e-6]
 
@@ -348,9 +351,9 @@ def _nice(step: float) -> float:
 
 _TIME_STEPS: Sequence[tuple[float, str]] = (
     *((seconds, "%H:%M:%S") for seconds in (1, 5, 15, 30)),
-    *((60 * minutes, "%H:%M") for minutes in (1, 5, 15, 30)),
-    *((3600 * hours, "%d %b %H:%M") for hours in (1, 4, 12)),
-    *((86400 * days, "%d %b") for days in (1, 7)),
+    *((60 * minutes, "%H:%M") for minutes in (1, 2, 5, 10, 15, 30)),
+    *((3600 * hours, "%d %b %H:%M") for hours in (1, 2, 4, 6, 12)),
+    *((86400 * days, "%d %b") for days in (1, 2, 7)),
     *((86400 * days, "%b %Y") for days in (30, 91)),
     *((365 * 86400 * years, "%Y") for years in (1, 5, 25)),
 )

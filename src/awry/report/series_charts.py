@@ -119,7 +119,7 @@ def overview(
     )  # fmt: skip
     for incident in incidents:
         if len(incident.keys) > 1:
-            _shade(chart, [incident.start], [incident.end], incident.severity, "shade")
+            _shade(chart, incident.start, incident.end, incident.severity)
     for level in (1, 2, 3):
         marks = [
             (e.start, e.end, row[e.key or ""])
@@ -154,9 +154,9 @@ def _channel(
         finding.channels[j], axis, _value_axis(x, low, high, finding.channels[j]), height=height
     )
     for event in events:
-        _shade(chart, [event.start], [event.end + finding.step], event.severity, "shade")
+        _shade(chart, event.start, event.end, event.severity, finding.step / 2)
     at, (low, high) = _envelope(seconds, low, high)
-    chart.area(at, low, high, "band")
+    chart.area(at, low, high, "expected band")
     chart.line(*_thin(seconds, x))
     for event in events:
         if finding.channels[j] in event.channels or not event.channels:
@@ -176,17 +176,16 @@ def _scores(finding: Finding, part: slice, axis: Axis, events: Sequence[SeriesEv
     top = max([finding.threshold * 1.25, *(known.max(keepdims=True) if len(known) else [])])
     chart = Chart("Scores", axis, Axis(0.0, float(top), label="score"), height=64)
     for event in events:
-        _shade(chart, [event.start], [event.end + finding.step], event.severity, "shade")
+        _shade(chart, event.start, event.end, event.severity, finding.step / 2)
     chart.line(*_thin(seconds, scores))
     return chart.rule(finding.threshold, f"threshold {number(finding.threshold)}", axis="y")
 
 
-def _shade(
-    chart: Chart, start: Sequence[float], end: Sequence[float], severity: int, css: str
-) -> None:
-    left, right = _wide_enough(chart.x, np.asarray(start), np.asarray(end))
-    low, high = np.full(len(left), chart.y.low), np.full(len(left), chart.y.high)
-    chart.boxes(left, right, low, high, f"{css} {SEVERITY_CLASSES[severity]}")
+def _shade(chart: Chart, start: float, end: float, severity: int, more: float = 0.0) -> None:
+    """Shade a stretch of time, ``more`` to either side."""
+    left, right = _wide_enough(chart.x, np.array([start - more]), np.array([end + more]))
+    low, high = np.array([chart.y.low]), np.array([chart.y.high])
+    chart.boxes(left, right, low, high, f"shade {SEVERITY_CLASSES[severity]}")
 
 
 def _wide_enough(axis: Axis, start: FloatArray, end: FloatArray) -> tuple[FloatArray, FloatArray]:

@@ -68,7 +68,7 @@ def _content(
         "severities": _severities(found),
         "span": f"{_minute(facts['start'])} to {_minute(facts['end'])} UTC",
         "incidents": [_incident(one, findings) for one in result.incidents[:incidents]],
-        "more_incidents": [_incident(one, {}) for one in rest[:LISTED]],
+        "more_incidents": [_incident(one, findings, drawn=0) for one in rest[:LISTED]],
         "unlisted": max(0, len(rest) - LISTED),
         "overview": overview.html() if overview and facts["series"] > 1 else "",
         "events": [_event(event, findings[event.key or ""]) for event in found[:events]],
@@ -90,23 +90,24 @@ def _severities(events: Sequence[Event]) -> dict[str, int]:
     }
 
 
-def _incident(incident: Incident, findings: dict[str, Finding]) -> dict[str, Any]:
-    """An incident as the page shows it, with pictures of the ``findings`` it is in."""
+def _incident(
+    incident: Incident, findings: dict[str, Finding], drawn: int = 1 + _THUMBS
+) -> dict[str, Any]:
+    """An incident as the page shows it, the first of its series in pictures."""
     best: dict[str, SeriesEvent] = {}
     for event in sorted(incident.events, key=lambda e: -e.score):
         best.setdefault(event.key or "", event)  # type: ignore[arg-type]
-    drawn = [key for key in incident.keys if key in findings]
-    lead = [series_charts.event_panels(findings[key], best[key]).html() for key in drawn[:1]]
+    pairs = [(findings[key], best[key]) for key in incident.keys]
+    lead, event = pairs[0]
     return {
         "severity": charts.SEVERITY_CLASSES[incident.severity],
-        "when": _when(incident.start, incident.end),
+        "when": _when(incident.start, incident.end, lead.step),
         "words": incident.words,
-        "score": incident.score,
-        "lead": f"{drawn[0]}: {best[drawn[0]].words}" if len(incident.keys) > 1 and drawn else "",
-        "picture": "".join(lead),
+        "lead": f"{lead.key}: {event.words}" if len(pairs) > 1 else "",
+        "picture": series_charts.event_panels(lead, event).html() if drawn else "",
         "thumbs": [
-            (key, best[key].words, series_charts.event_picture(findings[key], best[key]))
-            for key in drawn[1 : 1 + _THUMBS]
+            (finding.key, event.words, series_charts.event_picture(finding, event))
+            for finding, event in pairs[1:drawn]
         ],
     }
 
@@ -116,7 +117,7 @@ def _event(event: SeriesEvent, finding: Finding) -> dict[str, Any]:
         "severity": charts.SEVERITY_CLASSES[event.severity],
         "kind": event.kind,
         "key": event.key or "",
-        "when": _when(event.start, event.end + finding.step),
+        "when": _when(event.start, event.end, finding.step),
         "words": event.words,
         "channels": event.channels[1:6] if len(finding.channels) > 1 else [],
         "more_channels": max(0, len(event.channels) - 6),
@@ -165,11 +166,14 @@ def _trend(finding: Finding) -> str:
     return f"{'+' if finding.trend > 0 else '-'}{number(abs(finding.trend))} per day"
 
 
-def _when(start: float, end: float) -> str:
-    first, last = moment(start), moment(end)
+def _when(start: float, end: float, step: float) -> str:
+    """From the first point to the end of the last, one ``step`` after it."""
+    if end <= start:
+        return moment(start)
+    first, last = moment(start), moment(end + step)
     day, _, clock = last.partition(" ")
     last = clock if first.startswith(day) and clock else last
-    return first if end <= start else f"{first} to {last} ({duration(end - start)})"
+    return f"{first} to {last} ({duration(end + step - start)})"
 
 
 def _minute(stamp: str) -> str:
