@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import t as student
 
 from awry.core.card import Card
 from awry.core.inputs import FloatArray, IntArray
@@ -12,6 +11,7 @@ from awry.core.threshold import Threshold
 from awry.detectors.tabular._scale import mean_and_scale
 from awry.detectors.tabular._univariate import Range, Univariate
 from awry.kernels.columns import extreme_deviates
+from awry.kernels.deviates import critical_deviates
 
 
 class GESD(Univariate):
@@ -100,9 +100,7 @@ class GESD(Univariate):
         share = isinstance(self.max_outliers, float)
         steps = int(self.max_outliers * n) if share else int(self.max_outliers)
         # At least three values must be left for the last critical value, that of the next removal.
-        rest = n - np.arange(min(max(steps, 1), n - 3) + 1)
-        t = student.isf(self.alpha / (2 * rest * d), rest - 2)
-        self.critical_ = (rest - 1) * t / np.sqrt((rest - 2 + t**2) * rest)
+        self.critical_ = critical_deviates(n, min(max(steps, 1), n - 3) + 1, self.alpha, d)
         self.n_outliers_ = np.zeros(0, np.int64)
         super()._fit(X, y)
 
