@@ -24,10 +24,19 @@ MAY_IMPORT = {
     "checks": {"core", "io"},
     "report": {"core", "metrics", "data"},
     "result": {"core", "metrics", "data", "report"},
-    "model": {"core", "data", "result"},
-    "run": {"core", "metrics", "data", "io", "model", "result"},
+    "judge": {"core"},
+    "model": {"core", "data", "judge", "result"},
+    "series_result": {"core", "data", "report", "result"},
+    "series_model": {"core", "data", "judge", "series_result"},
+    "dispatch": {"core", "data", "judge", "model", "series_model"},
+    "run": {
+        "core", "metrics", "data", "io", "judge", "model", "series_model", "dispatch", "result",
+    },
     "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
-    "cli": {"core", "data", "io", "model", "run", "result", "report", "bench"},
+    "cli": {
+        "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
+        "bench",
+    },
 }  # fmt: skip
 
 

@@ -48,13 +48,18 @@ class Judge(Configurable):
             made.set_params(random_state=self.random_state)
         return made.set_params(contamination=contamination)
 
-    def _set_cuts(self, rule: Threshold, levels: Levels, scores: FloatArray, y: Any) -> None:
-        """Fit ``rule``, and ``levels`` where it is not some itself, to the training scores."""
+    def _set_cuts(self, rule: Threshold, scores: FloatArray, y: Any) -> None:
+        """Fit ``rule`` and set the severer levels."""
         self.rule_ = rule.fit(scores, y)
         self.threshold_ = float(self.rule_.threshold_)
-        fitted = self.rule_ if isinstance(self.rule_, Levels) else levels.fit(scores)
+        levels = self.rule_ if isinstance(self.rule_, Levels) else None
+        severer = self._severer(scores) if levels is None else levels.cuts_[1:]
         # Severer levels are never below the threshold, whichever rule set that.
-        self.cuts_ = np.maximum.accumulate([self.threshold_, *fitted.cuts_[1:]])
+        self.cuts_ = np.maximum.accumulate([self.threshold_, *severer])
+
+    def _severer(self, scores: FloatArray) -> FloatArray:
+        """The levels above the threshold, shape (2,)."""
+        return Levels().fit(scores).cuts_[1:]
 
     def severity(self, scores: FloatArray) -> IntArray:
         """0 not flagged, 1 warning, 2 critical, 3 emergency, shape (n,)."""

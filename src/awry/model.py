@@ -15,7 +15,7 @@ from awry.core.events import find_events
 from awry.core.explain import Explanation
 from awry.core.inputs import FloatArray, IntArray, check_labels
 from awry.core.params import any_of, instance, integer, listing, nothing, option
-from awry.core.threshold import Levels, Threshold, make_threshold
+from awry.core.threshold import Threshold, make_threshold
 from awry.data.context import Context, choose_context
 from awry.data.encode import TableEncoder
 from awry.data.values import key_codes
@@ -125,14 +125,20 @@ class Model(Judge):
             )
         rule = make_threshold(self.threshold)
         contamination = None if rule.needs_labels or by else self.threshold
-        self.detector_ = self._new_detector(contamination).fit(X, labels)
+        detector = self._new_detector(contamination)
+        if labels is None and (rule.needs_labels or detector.card.supervision == "required"):
+            raise DataError(
+                "no labels to learn from, which the detector or the threshold needs",
+                remedy="name their column with --label COLUMN",
+            )
+        self.detector_ = detector.fit(X, labels)
         self.groups_: dict[str, Detector] = {}
         self.tails_: dict[str, TailProbability] = {}
         scores = self.detector_.decision_scores_
         if by:
             scores = self._fit_groups(X, table, labels)
         self.train_scores_ = scores
-        self._set_cuts(rule, Levels(), scores, labels)
+        self._set_cuts(rule, scores, labels)
         # A detector has learnt nothing of what never varied. One such cell lifts an ordinary row
         # to the threshold of the second severity.
         self.novelty_step_ = float(max(self.cuts_[1] - np.median(scores), 0.0))

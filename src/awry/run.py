@@ -22,9 +22,18 @@ from awry.core.inputs import UNLABELLED, IntArray
 from awry.data.problems import Problems
 from awry.data.readers import Source, open_source
 from awry.data.tables import as_table
+from awry.dispatch import make_model
+from awry.judge import Judge
 from awry.metrics.evaluation import Evaluation
 from awry.model import Model
 from awry.result import Result
+from awry.series_model import SeriesModel
+
+#: What :func:`compare` runs when no detectors are named.
+COMPARED = {
+    "table": ("auto", "isolation_forest", "fair_cut_forest", "ecod", "knn", "mcd", "lof"),
+    "series": ("auto", "seasonal_ewma", "matrix_profile", "sub_pca", "hampel", "windowed"),
+}
 
 #: Words for the labels 1 and 0, where a label column holds neither numbers nor booleans.
 _YES = {
@@ -49,9 +58,10 @@ def detect(
     label: str | None = None,
     query: str | None = None,
     format: str | None = None,
+    as_: str = "auto",
     **settings: Any,
 ) -> Result:
-    """Find the anomalies in a table, in one line.
+    """Find the anomalies in a table, or in the series it holds, in one line.
 
     Parameters
     ----------
@@ -66,13 +76,19 @@ def detect(
         The SQL query of a database URL.
     format : str, optional
         What a file is, where its content does not tell.
+    as_ : {"auto", "table", "series"}, default="auto"
+        Whether rows are judged by themselves or as points of series; see
+        :func:`~awry.dispatch.make_model` for how that is told.
     **settings
         Parameters of :class:`~awry.model.Model`: ``detector``, ``params``, ``threshold``,
-        ``context``, ``by``, ``kinds``, ``ignore``, ``random_state``.
+        ``context``, ``by``, ``kinds``, ``ignore``, ``random_state``; or of
+        :class:`~awry.series_model.SeriesModel`, which also has ``time``, ``value``, ``holidays``
+        and ``causal`` but no ``context``.
 
     Returns
     -------
     Result
+        A :class:`~awry.series_result.SeriesResult` where it is series.
 
     Raises
     ------
@@ -93,8 +109,10 @@ def detect(
     name, table, problems = _whole(data, query, format)
     y, judged = _without_label(table, label, name)
     with about(name):
-        model = _model(settings).fit(judged, y)
+        model, notes = _fit(judged, y, as_, settings)
         result = model.judge_training(judged, source=name)
+    result.notes = notes + result.notes
+    problems.merge(result.problems)
     result.problems = problems
     result.index = getattr(data, "index", None) if hasattr(data, "iloc") else None
     return result
@@ -106,18 +124,19 @@ def fit(
     label: str | None = None,
     query: str | None = None,
     format: str | None = None,
+    as_: str = "auto",
     **settings: Any,
-) -> Model:
+) -> Model | SeriesModel:
     """Learn what is normal from ``data``; the arguments are those of :func:`detect`."""
     name, table, _ = _whole(data, query, format)
     y, judged = _without_label(table, label, name)
     with about(name):
-        return _model(settings).fit(judged, y)
+        return _fit(judged, y, as_, settings)[0]
 
 
 def score(
     data: Any,
-    model: Model | str | os.PathLike[str],
+    model: Model | SeriesModel | str | os.PathLike[str],
     *,
     query: str | None = None,
     format: str | None = None,
@@ -135,9 +154,14 @@ def score(
     Yields
     ------
     Result
-        Of each batch, in order; ``problems`` holds what was set aside since the batch before.
+        Of all, where the model is one of series; else of each batch, in order, where ``problems``
+        holds what was set aside since the batch before.
     """
-    judge = model if isinstance(model, Model) else _load_model(model)
+    scorer = model if isinstance(model, Judge) else _load_model(model)
+    if isinstance(scorer, SeriesModel):
+        # Where a series goes on is known when all of its rows are there.
+        yield judge(data, scorer, query=query, format=format)
+        return
     first = 1
     for source in _sources(data, query, format, batch_rows):
         batches = source.batches() if isinstance(source, Source) else source.to_batches(batch_rows)
@@ -147,7 +171,7 @@ def score(
         for batch in batches:
             table = pa.Table.from_batches([batch])
             with about(name):
-                result = judge.judge(table, source=name, rows=np.arange(first, first + len(table)))
+                result = scorer.judge(table, source=name, rows=np.arange(first, first + len(table)))
             result.problems = problems.since(told)
             told.merge(result.problems)
             first += len(table)
@@ -159,16 +183,17 @@ def score(
 
 def judge(
     data: Any,
-    model: Model | str | os.PathLike[str],
+    model: Model | SeriesModel | str | os.PathLike[str],
     *,
     query: str | None = None,
     format: str | None = None,
 ) -> Result:
     """One result for all of ``data``, with a fitted model; arguments as for :func:`score`."""
-    judge_ = model if isinstance(model, Model) else _load_model(model)
+    judge_ = model if isinstance(model, Judge) else _load_model(model)
     name, table, problems = _whole(data, query, format)
     with about(name):
         result = judge_.judge(table, source=name)
+    problems.merge(result.problems)
     result.problems = problems
     return result
 
@@ -179,6 +204,7 @@ def evaluate(
     label: str,
     query: str | None = None,
     format: str | None = None,
+    as_: str = "auto",
     **settings: Any,
 ) -> Evaluation:
     """Measure a detector on labelled data; labels are used to measure only, unless asked for.
@@ -187,8 +213,14 @@ def evaluate(
     ----------
     label : str
         The column that says which rows are anomalies.
-    data, query, format, **settings
+    data, query, format, as_, **settings
         As for :func:`detect`.
+
+    Returns
+    -------
+    Evaluation
+        Of series, the means over those that have labels of both kinds, by
+        :func:`~awry.metrics.series.evaluate_series`.
 
     Examples
     --------
@@ -202,35 +234,42 @@ def evaluate(
     y, judged = _without_label(table, label, name)
     assert y is not None
     with about(name):
-        return _evaluate(judged, y, settings)
+        return _evaluate(judged, y, as_, settings)
 
 
 def compare(
     data: Any,
-    detectors: Sequence[str],
+    detectors: Sequence[str] | None = None,
     *,
     label: str,
     query: str | None = None,
     format: str | None = None,
+    as_: str = "auto",
     **settings: Any,
 ) -> list[Evaluation]:
     """Measure several detectors on the same labelled data, best AUPRC first.
 
     Parameters
     ----------
-    detectors : sequence of str
-        Names of detectors.
-    data, label, query, format, **settings
+    detectors : sequence of str, optional
+        Names of detectors; by default those of ``COMPARED`` there are. Where the data is series,
+        detectors of tables are put on windows.
+    data, label, query, format, as_, **settings
         As for :func:`evaluate`.
     """
     name, table, _ = _whole(data, query, format)
     y, judged = _without_label(table, label, name)
     assert y is not None
     found = []
-    for detector in progress.track("compare", list(detectors)):
-        with about(name):
-            found.append(_evaluate(judged, y, settings | {"detector": detector}))
-    return sorted(found, key=lambda one: -one.metrics["auprc"])
+    with about(name):
+        # Decided once: the same items must be measured for all.
+        series = isinstance(make_model(judged, as_, settings)[0], SeriesModel)
+        as_ = "series" if series else "table"
+        there = set(registry.detectors())
+        names = [d for d in COMPARED[as_] if d in there] if detectors is None else list(detectors)
+        for detector in progress.track("compare", names):
+            found.append(_evaluate(judged, y, as_, settings | {"detector": detector}))
+    return sorted(found, key=lambda one: -one.metrics.get("vus_pr", one.metrics["auprc"]))
 
 
 def comparable() -> list[str]:
@@ -246,18 +285,30 @@ def labels_of(data: Any, label: str) -> IntArray:
     return y
 
 
-def _evaluate(table: pa.Table, y: IntArray, settings: dict[str, Any]) -> Evaluation:
+def _fit(
+    table: pa.Table, y: IntArray | None, as_: str, settings: dict[str, Any]
+) -> tuple[Model | SeriesModel, list[str]]:
+    """The model for ``table``, fitted, and what was decided on the way."""
+    model, notes = make_model(table, as_, settings)
+    assert isinstance(model, (Model, SeriesModel))
+    return model.fit(table, y), notes
+
+
+def _evaluate(table: pa.Table, y: IntArray, as_: str, settings: dict[str, Any]) -> Evaluation:
     start = time.process_time()
-    model = _model(settings).fit(table, y)
+    model, _ = _fit(table, y, as_, settings)
     cpu = time.process_time() - start
-    return Evaluation.of(
-        model.detector_.card.name, y, model.train_scores_, model.threshold_, cpu_seconds=cpu
-    )
+    name = model.detector_.card.name
+    if isinstance(model, SeriesModel):
+        read, scores = model.training_
+        points = [(read.labels(i, y), own, read.series[i].times) for i, own in enumerate(scores)]
+        return Evaluation.of_series(name, points, model.threshold_, cpu_seconds=cpu)
+    return Evaluation.of(name, y, model.train_scores_, model.threshold_, cpu_seconds=cpu)
 
 
-def _load_model(path: str | os.PathLike[str]) -> Model:
+def _load_model(path: str | os.PathLike[str]) -> Model | SeriesModel:
     model = io.load(path)
-    if not isinstance(model, Model):
+    if not isinstance(model, (Model, SeriesModel)):
         raise DataError(
             f"holds a {type(model).__name__}, not a Model",
             source=str(path),
@@ -332,16 +383,3 @@ def _without_label(
     for value, known in ((1, _YES), (0, _NO)):
         y[pc.is_in(lowered, pa.array(sorted(known))).to_numpy(zero_copy_only=False)] = value
     return y, table.drop_columns([label])
-
-
-def _model(settings: dict[str, Any]) -> Model:
-    known = Model._get_param_names()
-    for name in settings:
-        if name not in known:
-            raise TypeError(f"awry has no setting {name!r}; it has: {', '.join(known)}")
-    lists = ("by", "context", "ignore")
-    given: dict[str, Any] = {
-        k: [v] if k in lists and isinstance(v, str) and v != "auto" else v
-        for k, v in settings.items()
-    }
-    return Model(**given)

@@ -15,9 +15,8 @@ from awry.core.inputs import FloatArray, IntArray, check_labels
 from awry.core.params import any_of, boolean, instance, integer, listing, nothing
 from awry.core.registry import UnknownDetectorError
 from awry.core.series import OnlineDetector, Series, join_channels
-from awry.core.surprise import OWN_TAILS, Surprise
-from awry.core.threshold import Adaptive, Levels, Threshold, make_threshold
-from awry.data.periods import dominant_period
+from awry.core.surprise import MAX_SHARE, OWN_TAILS, Surprise
+from awry.core.threshold import Adaptive, Threshold, make_threshold
 from awry.data.roles import NotSeries, Roles, find_roles
 from awry.data.series import Known, SeriesSet, read_series
 from awry.judge import Judge
@@ -27,9 +26,8 @@ from awry.series_result import SeriesResult, make_result
 AUTO = ("series_auto", "seasonal_ewma", "windowed")
 #: The same for more than ``OWN_TAILS`` series, which one detector takes as its channels.
 AUTO_MANY = ("seasonal_ewma", "ewma")
-#: Shares of normal points at which a series is flagged, and at which that is graver. A point among
-#: thousands is what a person looks at; a row in a hundred would be fifteen alarms a day.
-ALPHAS = (1e-3, 1e-4, 1e-5)
+#: Share of normal points flagged: of one a minute one a day or so; a hundredth would be fifteen.
+ALPHA = 1e-3
 #: Points before new ones that detectors with windows get to see.
 CONTEXT = 256
 #: Share of a series that a causal detector learns from before it judges, and the most points.
@@ -183,8 +181,9 @@ class SeriesModel(Judge):
         else:
             truth = np.concatenate([read.labels(i, labels) for i in judged])
             pooled = np.concatenate([scores[i] for i in judged])
-        rule = Adaptive(ALPHAS[0]) if self.threshold is None else make_threshold(self.threshold)
-        self._set_cuts(rule, Levels(ALPHAS), pooled, truth)
+        default = Adaptive(ALPHA, MAX_SHARE)
+        rule = default if self.threshold is None else make_threshold(self.threshold)
+        self._set_cuts(rule, pooled, truth)
         self.train_scores_ = read.at_rows(scores, 0.0)
         self.training_ = (read, scores)
         return self
@@ -255,10 +254,9 @@ class SeriesModel(Judge):
             for key in keys:
                 read.problems.add(f"cannot be judged ({error})", column=_by(read), text=key)
             return {}
-        period = int(getattr(detector, "period_", 0) or _period(X))
-        context = np.empty((0, X.values.shape[1]))
-        if not isinstance(detector, OnlineDetector):
-            context = X.values[-CONTEXT:].copy()
+        online = isinstance(detector, OnlineDetector)
+        period = int(getattr(detector, "period_", 0) or 1)
+        context = X.values[len(X) if online else -CONTEXT :].copy()
         end = first + (len(X) - 1) * step
         self.parts_.append(Part(detector, keys, end, step, period, context))
         return dict(zip(keys, scores, strict=True))
@@ -267,6 +265,10 @@ class SeriesModel(Judge):
         """The scores that say what is usual: all, or when causal those after the first ones."""
         head = _probation(len(scores))
         return scores[head : 2 * head] if self.causal else scores
+
+    def _severer(self, scores: FloatArray) -> FloatArray:
+        """Ten and a hundred times as rare, as the scores are logarithms."""
+        return self.threshold_ + np.array([1.0, 2.0])
 
     # -- scoring ----------------------------------------------------------------------------------
 
@@ -408,11 +410,6 @@ def _probation(points: int) -> int:
 
 def _by(read: SeriesSet) -> str | None:
     return ", ".join(read.by) or None
-
-
-def _period(X: Series) -> int:
-    found = [dominant_period(x) for x in X.values.T[:4]]
-    return max((p for p in found if p is not None), default=1)
 
 
 def _side_by_side(

@@ -17,7 +17,7 @@ from awry.core.inputs import FloatArray, IntArray
 from awry.core.series import Series
 from awry.data.event_kinds import Describer
 from awry.data.expected import expected_band
-from awry.data.periods import dominant_period
+from awry.data.periods import find_periods
 from awry.data.series import SeriesSet
 from awry.data.wording import number
 from awry.result import SEVERITIES, Reason, Result
@@ -313,8 +313,8 @@ def find(
 ) -> Finding:
     """What was expected of a series, and its events."""
     assert series.times is not None
-    found = {p for p in map(dominant_period, series.values.T[:MAX_LOOKED_AT]) if p is not None}
-    periods = sorted(found)
+    looked_at = series.values.T[:MAX_LOOKED_AT]
+    periods = next(filter(None, (find_periods(x, step) for x in looked_at)), [])
     band = expected_band(series.values, periods, series.times)
     finding = Finding(
         key, channels, series.times, series.values, band.expected, band.low, band.high, scores,
@@ -341,10 +341,12 @@ def find(
 
 
 def _trend(level: FloatArray, step: float) -> float:
-    """How much the level rises per day: the slope of the line through its ends' medians."""
-    known = level[~np.isnan(level)]
-    part = len(known) // 4
-    if part < 2:
+    """How much the level rises or falls per day, 0 where it does not keep doing so."""
+    parts = np.array_split(level, 8)
+    if len(level) < 16 or any(np.isnan(part).all() for part in parts):
         return 0.0
-    rise = float(np.median(known[-part:]) - np.median(known[:part]))
-    return rise / ((len(known) - part) * step) * 86_400
+    rises = np.diff([float(np.nanmedian(part)) for part in parts])
+    rise = float(np.median(rises))
+    if rise == 0 or np.mean(np.sign(rises) == np.sign(rise)) < 0.8:
+        return 0.0
+    return rise / (len(level) / 8 * step) * 86_400

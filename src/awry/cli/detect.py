@@ -22,7 +22,9 @@ SHOWN_PROBLEMS = 5
 @click.option("-o", "--out", type=options.Target(), help=OUT_HELP)
 @click.option("--report", type=options.Target(), help="Write an HTML report here.")
 @click.option("--save", type=options.Target(), help="Save the fitted model here.")
-@click.option("--top", type=click.IntRange(0), default=10, show_default=True, help="Rows to show.")
+@click.option(
+    "--top", type=click.IntRange(0), default=10, show_default=True, help="Rows or events to show."
+)
 @click.option("--fail-on-anomaly", is_flag=True, help="Exit with 1 if anything was flagged.")
 @options.showing
 def detect(
@@ -47,6 +49,7 @@ def detect(
     \b
     awry detect transactions.parquet
     awry detect access.csv.gz --context hour --report report.html --out odd.csv
+    awry detect metrics.csv --by host,metric --report report.html
     awry detect postgresql://localhost/shop --query 'select * from orders'
     """
     from awry import io, run
@@ -87,11 +90,17 @@ def _column_lines(columns: list[dict[str, str]]) -> list[str]:
 
 def show(result: Any, top: int) -> None:
     """Print what was read, what was found and why."""
+    from awry.cli.series import series_lines, show_events
+    from awry.series_result import SeriesResult
+
+    series = isinstance(result, SeriesResult)
     facts = result.to_dict(top)
     model = facts["detector"]
     click.echo(f"{result.source}: {len(result):,} rows, {len(facts['columns'])} columns")
     for line in _column_lines(facts["columns"]):
         click.echo(f"  {line}")
+    for line in series_lines(result) if series else []:
+        click.echo(line)
     for note in facts["notes"]:
         click.echo(f"  note: {note}")
     for problem in facts["problems"][:SHOWN_PROBLEMS]:
@@ -108,6 +117,9 @@ def show(result: Any, top: int) -> None:
         f"{number_words(facts['threshold'])}, {facts['threshold_reason']}"
         + (f"; clean data would see about {stated:.2%} flagged" if stated is not None else "")
     )
+    if series:
+        show_events(result, top)
+        return
     if not facts["top"]:
         return
     ids = [k for k in facts["top"][0] if k not in ("row", "score", "severity", "reasons")][:2]

@@ -9,8 +9,11 @@ import click
 from awry.cli import options
 from awry.cli.view import as_json, progress, table
 
-#: What `awry compare` runs when no detectors are named.
-DEFAULT_COMPARED = ("auto", "isolation_forest", "fair_cut_forest", "ecod", "knn", "mcd", "lof")
+#: Metrics shown beside each other, of those that the data has.
+SHOWN = (
+    "vus_pr", "vus_roc", "auroc", "auprc", "best_f1", "f1", "precision", "recall",
+    "precision_at_k", "event_f1", "range_f1", "affiliation_f1", "cpu_seconds",
+)  # fmt: skip
 
 
 @click.command()
@@ -63,9 +66,7 @@ def evaluate(
     "--detectors",
     "named",
     metavar="NAMES",
-    default=",".join(DEFAULT_COMPARED),
-    show_default=True,
-    help="Detectors to compare, between commas, or 'all'.",
+    help="Detectors between commas, or 'all' those of tables; some well-known ones else.",
 )
 @options.ruling
 @click.option("--report", type=options.Target(), help="Write ROC and PR curves here (HTML).")
@@ -75,7 +76,7 @@ def compare(
     query: str | None,
     format_: str | None,
     label: str | None,
-    named: str,
+    named: str | None,
     report: str | None,
     json_: bool,
     quiet: bool,
@@ -94,9 +95,9 @@ def compare(
             "--label COLUMN must name the column that says which rows are anomalies"
         )
     names = run.comparable() if named == "all" else options.names(named)
-    if not names:
+    if names is not None and not names:
         raise click.BadParameter("names no detector", param_hint="--detectors")
-    settings = options.settings(names[0], **ruling)
+    settings = options.settings(names[0] if names else "auto", **ruling)
     with progress(quiet=quiet or json_):
         found = run.compare(files, names, label=label, query=query, format=format_, **settings)
         if report:
@@ -104,16 +105,7 @@ def compare(
     if json_:
         click.echo(as_json([one.to_dict() for one in found]))
         return
-    shown = (
-        "auroc",
-        "auprc",
-        "best_f1",
-        "f1",
-        "precision",
-        "recall",
-        "precision_at_k",
-        "cpu_seconds",
-    )
+    shown = [key for key in SHOWN if any(key in one.metrics for one in found)]
     table(
         ["detector", *shown],
         [[one.name, *(one.to_dict()["metrics"].get(key) for key in shown)] for one in found],

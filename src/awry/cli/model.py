@@ -80,7 +80,7 @@ def score(
     json_: bool,
     quiet: bool,
 ) -> None:
-    """Score FILE, of any size, with a saved model, batch by batch.
+    """Score FILE, of any size, with a saved model, batch by batch (series as a whole).
 
     \b
     awry score today.parquet --model model.awry --out scored.parquet
@@ -145,10 +145,19 @@ def explain(
     awry explain today.parquet --model model.awry --row 4711
     """
     from awry import run
+    from awry.cli.series import explain_rows, show_rows
+    from awry.series_result import SeriesResult
 
     with progress(quiet=quiet or json_):
         result = run.judge(files, model, query=query, format=format_)
         picks = [_position(result, row) for row in rows] or result.top(top).tolist()
+    if isinstance(result, SeriesResult):
+        if json_:
+            click.echo(as_json(explain_rows(result, picks)))
+        else:
+            show_rows(result, picks)
+        return
+    with progress(quiet=quiet or json_):
         why = result.model.explain(result.table.take(picks))
         reasons = result.explain(picks, k=len(why.names))
     if json_:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,8 @@ class Target(click.Path):
         path = str(super().convert(value, param, ctx))
         if not Path(path).parent.is_dir():
             self.fail(f"the folder {str(Path(path).parent)!r} does not exist", param, ctx)
+        if not os.access(Path(path).parent, os.W_OK):
+            self.fail(f"the folder {str(Path(path).parent)!r} cannot be written to", param, ctx)
         return path
 
 
@@ -50,9 +53,19 @@ ruling = _stack(
                  help="0.01 or quantile:0.99 (share flagged), sigma:3, mad:3.5, gaussian:0.001, "
                       "pot:0.001, adaptive:0.01, levels:0.01,0.001,0.0001, fixed:0.7 (a score), "
                       "fpr:0.01 (false-positive rate), cost:1,50; with --label f1, fbeta:2."),
+    click.option("--as", "as_", type=click.Choice(["auto", "table", "series"]), default="auto",
+                 show_default=True, help="Judge rows by themselves, or as points of series."),
+    click.option("--time", metavar="COLUMN", help="Series: when each row was."),
+    click.option("--value", metavar="COLUMNS", help="Series: what is measured."),
+    click.option("--causal", is_flag=True,
+                 help="Series: judge each point by what came before it alone."),
+    click.option("--holidays", metavar="COUNTRY|DATES",
+                 help="Series: a country code, or dates between commas, for detectors with a "
+                      "calendar."),
     click.option("--context", metavar="COLUMNS",
                  help="Judge rows given these columns, such as hour,merchant; or auto."),
-    click.option("--by", metavar="COLUMNS", help="One detector per value of these columns."),
+    click.option("--by", metavar="COLUMNS",
+                 help="One detector, or series, per value of these columns."),
     click.option("--kind", "kinds", multiple=True, metavar="COLUMN=KIND",
                  help="What a column is: number, category, boolean, time, text, identifier."),
     click.option("--ignore", metavar="COLUMNS", help="Columns not to look at."),
@@ -77,17 +90,29 @@ def settings(
     detector: str,
     params: tuple[str, ...],
     threshold: str | None,
+    as_: str,
+    time: str | None,
+    value: str | None,
+    causal: bool,
+    holidays: str | None,
     context: str | None,
     by: str | None,
     kinds: tuple[str, ...],
     ignore: str | None,
     random_state: int,
 ) -> dict[str, Any]:
-    """The settings of :class:`awry.run.Model` that the options of :data:`judging` say."""
+    """The settings of :func:`awry.run.detect` that the options of :data:`judging` say."""
+    days = names(holidays)
     return {
         "detector": detector,
         "params": _params(detector, pairs(params, "--param")) or None,
         "threshold": None if threshold is None else _value(threshold),
+        "as_": as_,
+        "time": time,
+        "value": names(value),
+        "causal": causal,
+        # A country's code is no date: dates have digits.
+        "holidays": holidays if days and len(days) == 1 and days[0].isalpha() else days,
         "context": "auto" if context == "auto" else names(context),
         "by": names(by),
         "kinds": pairs(kinds, "--kind") or None,

@@ -17,6 +17,8 @@ OWN_TAILS = 200
 _POOLED = 20_000
 #: Beyond one in a million million a Pareto law says nothing, but higher is still higher.
 _DEPTH = 12.0
+#: What happens to more than one point in twenty is normal there.
+MAX_SHARE = 0.05
 
 
 class Surprise(Configurable):
@@ -55,7 +57,7 @@ class Surprise(Configurable):
             pooled = np.concatenate(scaled)
             scaled = [pooled[:: max(1, len(pooled) // _POOLED)]]
         none = np.zeros(1)
-        self.tails_ = [dict(vars(ScoreTail.fit(s if len(s) else none))) for s in scaled]
+        self.tails_ = [dict(vars(ScoreTail.fit(s if len(s) else none, max_share=MAX_SHARE))) for s in scaled]
         return self
 
     def transform(self, i: int, scores: FloatArray | Sequence[float]) -> FloatArray:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from awry.core.errors import DataError
+from awry.core.errors import DataError, no_such
 from awry.core.inputs import IntArray
 from awry.data import wording
 from awry.data.columns import ColumnProfile, profile
@@ -100,10 +100,8 @@ def find_roles(
     """
     for name in [*([time] if time else []), *(value or ()), *(by or ()), *ignore]:
         if name not in table.column_names:
-            raise DataError(
-                "there is no such column", column=name,
-                remedy=f"choose from {', '.join(table.column_names[:20])}",
-            )  # fmt: skip
+            what, remedy = no_such("column", name, table.column_names)
+            raise DataError(what, column=name, remedy=remedy)
     seen = table.drop_columns(sorted(set(ignore)))
     given = {k: v for k, v in (kinds or {}).items() if k in seen.column_names}
     given |= dict.fromkeys(value or (), "number")
