@@ -243,6 +243,8 @@ def test_bad_files_give_one_line_and_exit_2(capsys, tmp_path, name, content, wor
             ["evaluate", WDBC, "--label", "malignat"],
             "wdbc.csv, column 'malignat': there is no such column; did you mean malignant?",
         ),
+        (["detect", WDBC, "-d", "ecod", "-t", "f1"], "wdbc.csv: no labels to learn from"),
+        (["detect", WDBC, "-d", "xgbod"], "name their column with --label"),
         (["detect", WDBC, "--report", "/no/folder/x.html"], "'/no/folder' does not exist"),
         (["fit", WDBC, "--save", "/no/folder/x.awry"], "'/no/folder' does not exist"),
     ],

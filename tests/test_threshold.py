@@ -316,6 +316,11 @@ def test_fit_pareto_finds_the_maximum_of_the_likelihood(shape):
     assert y3 == (pytest.approx(found[0], abs=1e-6), pytest.approx(found[1] * 1e6, rel=1e-6))
 
 
+def test_fit_pareto_of_numbers_near_the_largest_there_are():
+    shape, scale = fit_pareto([1.0, 2.0, 1e308], prior=0.5)
+    assert np.isfinite([shape, scale]).all()
+
+
 def test_pareto_law_against_scipy():
     y = np.linspace(0, 6, 30)
     for shape in (-0.5, 0.0, 0.4):

@@ -54,7 +54,7 @@ def fit_pareto(excesses: ArrayLike, prior: float | None = None) -> tuple[float, 
     """
     y = np.asarray(excesses, dtype=np.float64)
     unit, top = y.mean(), y.max()
-    low, high = -16.0, float(np.log1p(1e4 * top / unit))
+    low, high = -16.0, float(np.log1p(1e4 * (top / unit)))
     best = (-np.inf, 0.0, unit)
     for _ in range(4):
         knots = np.linspace(low, high, 41)
