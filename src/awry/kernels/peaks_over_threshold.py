@@ -17,7 +17,7 @@ DEEPEST = 16.0
 
 @njit(cache=True)
 def spot(  # type: ignore[no-untyped-def]
-    x, signs, alarm, known, window, sums, drift, start, middle, law, seen, peaks, excesses, out
+    x, signs, most, known, window, sums, drift, start, middle, law, seen, peaks, excesses, out
 ):
     """Decimal digits of the probability that a point lies as far out; then learn the point.
 
@@ -25,7 +25,7 @@ def spot(  # type: ignore[no-untyped-def]
     ----------
     x, out : (T, d)
     signs : (s,), +1 for the upper tail and -1 for the lower
-    alarm : score above which a point is an anomaly, which is not learnt
+    most : score above which a point is not learnt
     known : (1,), points to come that have been learnt already
     window, sums, drift : (d, w), (d,), (d,)
         The last normal points, their sum, and how many went in; w = 0 is SPOT without drift.
@@ -56,7 +56,7 @@ def spot(  # type: ignore[no-untyped-def]
                 typical = start[s, j] - middle[s, j]
                 score = max(score, _digits(beyond, typical, share, law[s, j, 0], law[s, j, 1]))
             out[t, j] = score
-            if score > alarm:
+            if score > most:
                 continue
             if size > 0:
                 _shift(window[j], sums, drift, j, value)
