@@ -52,7 +52,8 @@ class Series:
         Parameters
         ----------
         causal : bool, default=False
-            Carry the last value forward in place of interpolating, which looks ahead.
+            Carry the last value forward in place of interpolating, which looks ahead. What comes
+            before the first value is a hole that holds 0.
 
         Returns
         -------
@@ -74,6 +75,7 @@ class Series:
             elif causal:
                 last = np.maximum.accumulate(np.where(gap, -1, at))
                 values[:, j] = np.where(last < 0, 0.0, values[last, j])
+                holes[: known[0], j] = True  # nothing to carry forward yet
             else:
                 values[gap, j] = np.interp(at[gap], known, values[known, j])
         return values, holes
@@ -284,16 +286,18 @@ class OnlineDetector(SeriesDetector):
     def _score(self, X: Series) -> FloatArray:
         return self._advance(_copy(self.state_), X)
 
-    def update(self, X: Any) -> FloatArray:
+    def update(self, X: Any, *, join: bool = True) -> FloatArray:
         """Score the points that come next, each before it is learnt; shape (T,).
 
         Parameters
         ----------
         X : array-like of shape (T,) or (T, d)
+        join : bool, default=True
+            False gives the scores of each channel, (T, d), where the detector has them.
         """
         check_is_fitted(self)
-        X = self._check_input(X, reset=False)
-        return self._judged(join_channels(self._advance(self.state_, X)))
+        scores = self._advance(self.state_, self._check_input(X, reset=False))
+        return self._judged(join_channels(scores) if join else scores)
 
     def partial_fit(self, X: Any, y: Any = None) -> Self:
         """Learn the points that come next; the first call is ``fit``."""
