@@ -103,14 +103,20 @@ def _places(n: int, times: NDArray[np.datetime64] | None) -> IntArray:
 
 def _channel(x: FloatArray, place: IntArray, periods: list[int]) -> list[FloatArray]:
     length = _window(len(x), periods)
-    level = _level(x, length)
-    rest, season = x - level, np.zeros(len(x))
-    for period in periods or [1]:  # period 1: what the level lags behind, or the mean of a skew
-        part = _season(rest, place, period)
-        rest, season = rest - part, season + part
+    level, season = _level(x, length), np.zeros(len(x))
+    if periods:
+        rest = x - level
+        for period in periods:
+            part = _season(rest, place, period)
+            rest, season = rest - part, season + part
+        # Without the season, part of a window says what the whole would.
+        level = _level(x - season, length)
+    lag = np.nanmedian(x - season - level)  # as behind a steady rise
+    level, offset = level + lag, float(np.median(season))
+    rest = x - season - level
     low, high = _spread(rest, place, periods)
     cold = 1 + np.clip(1 - np.arange(len(x)) / length, 0, None)
-    expected, offset = level + season, float(np.median(season))
+    expected = level + season
     return [expected, expected - cold * low, expected + cold * high, level + offset]
 
 
@@ -177,11 +183,10 @@ def _spread(rest: FloatArray, place: IntArray, periods: list[int]) -> tuple[Floa
         bins = min(_SPREAD_BINS, period, len(rest) // 30)
         if bins >= 4:
             size = np.abs(rest)
-            scales = np.max(
-                [_by_phase(size, place, period, bins, q) / at for q, at in _QUANTILES], axis=0
-            )
+            # Higher quantiles of so few values would be those of an event.
+            scales = _by_phase(size, place, period, bins, 0.75)
             if scales.max() > 2 * max(scales.min(), 0.02 * scales.max()):
-                typical = _scale(size) or 1.0
+                typical = float(np.median(scales)) or 1.0
                 factor = _around(np.maximum(scales / typical, 0.1), place, period)
     # Far below anything a person would call a change, yet something to divide by.
     least = 1e-3 * float(np.nanstd(rest)) or 1e-9 * max(1.0, float(np.nanmax(np.abs(rest))))

@@ -18,8 +18,8 @@ import numpy as np
 
 #: Side of the square the marks are drawn in, before it is stretched.
 _UNIT = 1000.0
-#: Units of ticks that would not fit beside a plot else, and the values from which they stand.
-_UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k"), (0.0, ""))
+#: From which size on ticks are in which unit, for long numbers would not fit beside a plot.
+_UNITS = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (2e4, 1e3, "k"), (0.0, 1.0, ""))
 #: Colour classes of the severities: normal, warning, critical, emergency.
 SEVERITY_CLASSES = ("calm", "warning", "critical", "emergency")
 
@@ -44,6 +44,12 @@ def number(value: float) -> str:
     digits = max(0, 3 - math.floor(math.log10(abs(value))))
     text = f"{value:,.{digits}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def legend(entries: Sequence[tuple[str, str]]) -> str:
+    """What the colours stand for, from pairs of a class and its name, as HTML."""
+    keys = (f'<span class="key"><i class="{css}"></i>{html.escape(t)}</span>' for css, t in entries)
+    return f'<div class="legend">{"".join(keys)}</div>'
 
 
 @dataclass
@@ -94,8 +100,9 @@ class Axis:
             step = _nice((self.high - self.low) / n)
             first = math.ceil(self.low / step - 1e-9)
             values = [i * step for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
-            size, unit = next(u for u in _UNITS if max(map(abs, (self.low, self.high))) >= u[0])
-            named = [(v, f"{number(v / (1e3 if unit == 'k' else size or 1))}{unit if v else ''}") for v in values]
+            most = max(abs(self.low), abs(self.high))
+            size, unit = next((size, unit) for least, size, unit in _UNITS if most >= least)
+            named = [(v, f"{number(v / size)}{unit if v else ''}") for v in values]
         placed = [(float(self.place(v)), text) for v, text in named]
         return [(p, text) for p, text in placed if -1e-6 <= p <= 1 + 1e-6]
 
@@ -216,13 +223,10 @@ class Chart(Picture):
         )
 
     def html(self) -> str:
-        legend = "".join(
-            f'<span class="key {css}">{html.escape(text)}</span>' for css, text in self.legend
-        )
         caption = f'<p class="caption">{html.escape(self.caption)}</p>' if self.caption else ""
         return (
             f'<figure class="chart"><figcaption>{html.escape(self.title)}</figcaption>'
-            f'<div class="legend">{legend}</div>'
+            f"{legend(self.legend)}"
             f'<div class="ylabel">{html.escape(self.y.label)}</div>'
             f'{self.plot()}<div class="xlabel">{html.escape(self.x.label)}</div>{caption}</figure>'
         )

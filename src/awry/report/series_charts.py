@@ -11,7 +11,7 @@ import numpy as np
 
 from awry.core.inputs import FloatArray, IntArray
 from awry.data.wording import cut, number
-from awry.report.charts import SEVERITY_CLASSES, Axis, Chart, Picture
+from awry.report.charts import SEVERITY_CLASSES, Axis, Chart, Picture, legend
 
 if TYPE_CHECKING:
     from awry.core.events import Event
@@ -45,14 +45,11 @@ class Panels(Picture):
             f'<div class="ylabel">{html.escape(chart.y.label)}</div>{chart.plot(times=i == last)}'
             for i, chart in enumerate(self.charts)
         )
-        legend = "".join(
-            f'<span class="key {css}">{html.escape(text)}</span>' for css, text in self.legend
-        )
         caption = f'<p class="caption">{html.escape(self.caption)}</p>' if self.caption else ""
         label = html.escape(self.charts[-1].x.label)
         return (
             f'<figure class="chart panels"><figcaption>{html.escape(self.title)}</figcaption>'
-            f'<div class="legend">{legend}</div>{parts}<div class="xlabel">{label}</div>'
+            f'{legend(self.legend)}{parts}<div class="xlabel">{label}</div>'
             f"{caption}</figure>"
         )
 
@@ -76,9 +73,9 @@ def series_panels(
     left = finding.values.shape[1] - len(shown)
     caption = f"{left:,} more channels, in fewer or no events, are not drawn." if left else ""
     name = title or finding.key or ", ".join(finding.channels[:3])
-    legend = [("calm", "observed"), ("band", "expected")]
-    legend += [(SEVERITY_CLASSES[s], SEVERITY_CLASSES[s]) for s in _severities(events)]
-    return Panels(name, charts, caption, legend)
+    keys = [("calm", "observed"), ("band", "expected")]
+    keys += [(SEVERITY_CLASSES[s], SEVERITY_CLASSES[s]) for s in _severities(events)]
+    return Panels(name, charts, caption, keys)
 
 
 def event_panels(finding: Finding, event: SeriesEvent) -> Panels:
