@@ -125,9 +125,7 @@ class Residuals(SeriesDetector):
     def _periods(self, X: Series) -> list[int]:
         """The periods asked for, or those of the channel that has most."""
         if self.period is None:
-            step = step_of(X.times)
-            found = [find_periods(c, step / 1e6 if step else None) for c in X.values.T]
-            return max(found, key=len)
+            return common_periods(X)
         asked = [int(p) for p in np.unique(self.period)]
         if len(X) < 2 * asked[-1]:
             raise DataError(
@@ -213,6 +211,12 @@ class Residuals(SeriesDetector):
         expected = self._expected(self._check_input(X, reset=False))
         steps = (self.center_ + k * width * self.scale_ for k in (0, -1, 1))
         return Band(*(self._restore_rest(expected, step) for step in steps))
+
+
+def common_periods(X: Series) -> list[int]:
+    """The periods of the channel that has most."""
+    step = step_of(X.times)
+    return max((find_periods(c, step / 1e6 if step else None) for c in X.values.T), key=len)
 
 
 def _micros(times: Any) -> IntArray:
