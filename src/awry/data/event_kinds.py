@@ -70,7 +70,7 @@ class Describer:
     >>> series.tighten(190, 210)
     (200, 202)
     >>> series.describe(200, 202)
-    Description(kind='spike', channels=['value'], words='rose from about 11.8 to 47.4 for 3 h')
+    Description(kind='spike', channels=['value'], words='rose from about 11.9 to 47.4 for 3 h')
     """
 
     def __init__(
@@ -173,15 +173,14 @@ class Describer:
         moved = "rose" if change > 0 else "fell"
         if shape == "pulse":
             kind = "spike" if change > 0 else "dip"
-            was = number(_round(expected[peak]))
-            return kind, f"{moved} from about {was} to {number(_round(x[peak]))}{length}"
+            was = course.beside(a, b) + course.season[a + peak] * course.scale
+            now = number(_round(x[peak]))
+            return kind, f"{moved} from about {number(_round(was))} to {now}{length}"
         if shape in ("plateau", "step"):
-            was = self.band.level[max(a - 1, 0), j]
-            now = _round(was + change * course.scale)
+            was = course.beside(a)
+            now = number(_round(was + change * course.scale))
             stays = " and stayed there" if shape == "step" else length
-            return "level shift", (
-                f"{moved} from about {number(_round(was))} to {number(now)}{stays}"
-            )
+            return "level shift", (f"{moved} from about {number(_round(was))} to {now}{stays}")
         if shape == "hinge":
             return "trend change", self._trend_words(change * course.scale)
         rough = course.roughness(a, b)

@@ -19,6 +19,8 @@ GOOD = 1.7
 _CLEAR = 3.0
 #: Points of context at most.
 _CONTEXT = 600
+#: Points on either side of an event that say what it departs from.
+_BESIDE = 16
 #: Shifts of the season tried.
 _SHIFTS = 96
 
@@ -68,6 +70,17 @@ class Course:
             last += 1
         small = last - first < SHORT and power[first : last + 1].sum() > 0.8 * power.sum()
         return (a + first, a + last) if small else (a, b)
+
+    def beside(self, a: int, b: int | None = None) -> float:
+        """Typical value, without season, just before ``a`` and, where given, after ``b``.
+
+        That of the whole series where there is none.
+        """
+        parts = [self.level[max(0, a - _BESIDE) : a]]
+        parts += [] if b is None else [self.level[b + 1 : b + 1 + _BESIDE]]
+        near = np.concatenate(parts)
+        near = near[np.isfinite(near)]
+        return float(np.median(near) if len(near) else np.nanmedian(self.level)) * self.scale
 
     def flat(self, a: int, b: int) -> tuple[int, int] | None:
         """First point and length of a stretch of one value as this series has none else."""
@@ -123,7 +136,8 @@ class Course:
         moves = np.unique(np.linspace(1, p - 1, min(_SHIFTS, p - 1)).astype(int))
         starts = a + moves - p * (a + moves + n > len(self.season))
         starts = starts[starts >= 0]
-        if not known.any() or not len(starts):
+        clear = np.abs(self.rest[a : b + 1][known]) > _CLEAR
+        if not clear.any() or not len(starts):
             return np.inf
         others = self.season[starts[:, None] + np.arange(n)]
         return float(np.sqrt(((found - others)[:, known] ** 2).mean(axis=1).min()))

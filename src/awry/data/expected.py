@@ -26,6 +26,8 @@ _PER_PHASE = 6
 _SPREAD_BINS = 24
 #: Quantiles of absolute residuals, and where a standard normal has them.
 _QUANTILES = ((0.5, 0.6745), (0.95, 1.9600))
+#: Times one side of the band may be as wide as the other.
+_SKEW = 4.0
 #: Stretches of time that say how wide the band is, and the values one of them needs.
 _STRETCHES, _PER_STRETCH = 16, 20
 
@@ -192,9 +194,10 @@ def _spread(rest: FloatArray, place: IntArray, periods: list[int]) -> tuple[Floa
     least = 1e-3 * float(np.nanstd(rest)) or 1e-9 * max(1.0, float(np.nanmax(np.abs(rest))))
     with np.errstate(invalid="ignore"):
         even = rest / factor
-    sides = (even[even <= 0], even[even >= 0])
-    low, high = (WIDTH * max(_scale(side), least) * factor for side in sides)
-    return low, high
+    below, above = (_scale(side) for side in (even[even <= 0], even[even >= 0]))
+    # A floor that values rest on is no side that the least step leaves.
+    low, high = max(below, above / _SKEW, least), max(above, below / _SKEW, least)
+    return WIDTH * low * factor, WIDTH * high * factor
 
 
 def _scale(rest: FloatArray) -> float:

@@ -357,7 +357,7 @@ _TIME_STEPS: Sequence[tuple[float, str]] = (
     *((seconds, "%H:%M:%S") for seconds in (1, 5, 15, 30)),
     *((60 * minutes, "%H:%M") for minutes in (1, 2, 5, 10, 15, 30)),
     *((3600 * hours, "%d %b %H:%M") for hours in (1, 2, 4, 6, 12)),
-    *((86400 * days, "%d %b") for days in (1, 2, 7)),
+    *((86400 * days, "%d %b") for days in (1, 2, 4, 7, 14)),
     *((86400 * days, "%b %Y") for days in (30, 91)),
     *((365 * 86400 * years, "%Y") for years in (1, 5, 25)),
 )

@@ -54,40 +54,38 @@ class Panels(Picture):
         )
 
 
-def series_panels(
-    finding: Finding, first: int = 0, last: int | None = None, title: str | None = None
-) -> Panels:
-    """A series from point ``first`` to ``last``: its channels, then its scores.
+def series_panels(finding: Finding) -> Panels:
+    """A series: its channels, then its scores.
 
     Channels that take part in an event come first, those of the gravest event before others.
     """
-    part = slice(first, len(finding.times) if last is None else last + 1)
+    return _panels(finding, slice(0, len(finding.times)), _channels(finding, finding.events))
+
+
+def event_panels(finding: Finding, event: SeriesEvent) -> Panels:
+    """One event and what surrounds it, in the channels that take part in it."""
+    return _panels(finding, _around(finding, event), _channels(finding, [event], alone=True))
+
+
+def _panels(finding: Finding, part: slice, shown: list[int]) -> Panels:
     seconds = _seconds(finding)[part]
     events = [e for e in finding.events if e.last >= part.start and e.first < part.stop]
-    shown = _channels(finding, events)
     axis = _time_axis(seconds, finding.step)
     charts = [
         _channel(finding, j, part, axis, events, 170 if len(shown) == 1 else 105) for j in shown
     ]
     charts.append(_scores(finding, part, axis, events))
     left = finding.values.shape[1] - len(shown)
-    caption = f"{left:,} more channels, in fewer or no events, are not drawn." if left else ""
-    name = title or finding.key or ", ".join(finding.channels[:3])
+    caption = f"{left:,} more channels are not drawn." if left else ""
+    name = finding.key or ", ".join(finding.channels[:3])
     keys = [("calm", "observed"), ("band", "expected")]
     keys += [(SEVERITY_CLASSES[s], SEVERITY_CLASSES[s]) for s in _severities(events)]
     return Panels(name, charts, caption, keys)
 
 
-def event_panels(finding: Finding, event: SeriesEvent) -> Panels:
-    """The surroundings of one event."""
-    first, last = _around(finding, event)
-    return series_panels(finding, first, last, title=finding.key or event.kind)
-
-
 def event_picture(finding: Finding, event: SeriesEvent) -> str:
     """A small picture of one event, without words, as HTML."""
-    first, last = _around(finding, event)
-    part = slice(first, last + 1)
+    part = _around(finding, event)
     j = _channels(finding, [event])[0]
     axis = _time_axis(_seconds(finding)[part], finding.step)
     chart = _channel(finding, j, part, axis, [event], 54)
@@ -214,21 +212,22 @@ def _severities(events: Sequence[Event]) -> list[int]:
     return sorted({event.severity for event in events if event.severity})
 
 
-def _channels(finding: Finding, events: Sequence[SeriesEvent]) -> list[int]:
-    """Channels to draw, those of the gravest events first."""
+def _channels(finding: Finding, events: Sequence[SeriesEvent], *, alone: bool = False) -> list[int]:
+    """Channels to draw, those of the gravest events first, ``alone`` or before others."""
     ranked = sorted(events, key=lambda e: (-e.severity, -e.score))
     named = dict.fromkeys(name for event in ranked for name in event.channels)
     known = {name: j for j, name in enumerate(finding.channels)}
     first = [known[name] for name in named if name in known]
-    return list(dict.fromkeys([*first, *range(len(finding.channels))]))[:CHANNELS]
+    others = [] if alone and first else range(len(finding.channels))
+    return list(dict.fromkeys([*first, *others]))[:CHANNELS]
 
 
-def _around(finding: Finding, event: SeriesEvent) -> tuple[int, int]:
-    """First and last point of an event's own picture: some seasons, or several of its lengths."""
+def _around(finding: Finding, event: SeriesEvent) -> slice:
+    """The points of an event's own picture: some seasons, or several of its lengths."""
     length = event.last - event.first + 1
     season = max((p for p in finding.periods if p <= 8 * length + 200), default=0)
     reach = int(max(_AROUND * length, _FEWEST, 1.5 * season))
-    return max(0, event.first - reach), min(len(finding.times) - 1, event.last + reach)
+    return slice(max(0, event.first - reach), min(len(finding.times), event.last + reach + 1))
 
 
 def _slots(n: int) -> IntArray:
