@@ -87,7 +87,10 @@ def spread(
         np.subtract.at(sums, first + length, parts)
     covered = np.cumsum(weights)[:n]
     total = np.cumsum(edges)[:n]
-    return np.where(covered > 0.5, level + total / np.maximum(covered, 1.0), np.nan)
+    means = level + total / np.maximum(covered, 1.0)
+    if known.any():  # Rounding must not lead out of the scores' range, such as below 0.
+        means = np.clip(means, scores[known].min(), scores[known].max())
+    return np.where(covered > 0.5, means, np.nan)
 
 
 def _spread_max(scores: FloatArray, first: np.ndarray, n: int, length: int) -> FloatArray:

@@ -2,33 +2,17 @@
 
 from __future__ import annotations
 
-import numpy as np
 from sklearn.base import clone
 
 from awry.core import registry
 from awry.core.card import Card
 from awry.core.detector import Detector
-from awry.core.inputs import FloatArray, IntArray
-from awry.core.params import any_of, boolean, instance, integer, nothing, option, random_state
-from awry.core.series import Series, SeriesDetector
+from awry.core.params import any_of, instance, random_state
 from awry.core.threshold import Threshold
-from awry.core.windows import blind, spread, windows
-from awry.data.periods import dominant_period
-
-#: Length of the windows of a series without a period.
-DEFAULT_WINDOW = 32
+from awry.detectors.series._windows import CONSTRAINTS, WindowDetector
 
 
-def window_length(X: Series, window: int | None) -> int:
-    """``window``, or the period of the channel that has one, cut to a quarter of the series."""
-    if window is None:
-        periods = (dominant_period(channel) for channel in X.values.T)
-        window = next((p for p in periods if p is not None), DEFAULT_WINDOW)
-        window = max(min(window, len(X) // 4), 2)
-    return min(window, len(X))
-
-
-class Windowed(SeriesDetector):
+class Windowed(WindowDetector):
     """Odd windows of a series, as any table detector sees them.
 
     Each window of all channels is a row; the score of a point is spread back from the windows that
@@ -61,6 +45,10 @@ class Windowed(SeriesDetector):
     detector_ : Detector
         Fitted on the windows.
 
+    Notes
+    -----
+    The detector learns from at most 2^25 numbers: of longer series, from windows further apart.
+
     References
     ----------
     Keogh, Lin & Truppel: "Clustering of Time Series Subsequences is Meaningless", ICDM 2003, says
@@ -70,7 +58,7 @@ class Windowed(SeriesDetector):
     --------
     >>> import numpy as np
     >>> x = np.sin(np.arange(400) / 5)
-    >>> x[200:205] = 0
+    >>> x[200:205] += 2
     >>> model = Windowed("knn", window=16).fit(x)
     >>> bool(185 < model.decision_scores_.argmax() < 220)
     True
@@ -93,11 +81,7 @@ class Windowed(SeriesDetector):
 
     constraints = {
         "detector": any_of(instance(str), instance(Detector)),
-        "window": any_of(nothing(), integer(2)),
-        "stride": integer(1),
-        "normalize": boolean(),
-        "spread": option("mean", "max", "centre"),
-        "causal": boolean(),
+        **CONSTRAINTS,
         "random_state": random_state(),
     }
 
@@ -112,17 +96,11 @@ class Windowed(SeriesDetector):
         random_state: int | None = None,
         contamination: float | str | Threshold | None = None,
     ) -> None:
+        super().__init__(window, stride, normalize, spread, causal, contamination)
         self.detector = detector
-        self.window = window
-        self.stride = stride
-        self.normalize = normalize
-        self.spread = spread
-        self.causal = causal
         self.random_state = random_state
-        self.contamination = contamination
 
-    def _fit(self, X: Series, y: IntArray | None) -> None:
-        self.window_ = window_length(X, self.window)
+    def _table_detector(self, n_rows: int) -> Detector:
         named = isinstance(self.detector, str)
         made = registry.create(self.detector) if named else clone(self.detector)
         if not made.card.inductive:
@@ -130,25 +108,4 @@ class Windowed(SeriesDetector):
         known = made.get_params(deep=False)
         if "random_state" in known and known["random_state"] is None:
             made.set_params(random_state=self._seed())
-        rows, judged = self._rows(X)
-        self.detector_ = made.fit(rows[judged] if judged.any() else rows)
-
-    def _score(self, X: Series) -> FloatArray:
-        if len(X) < self.window_:
-            return np.full(len(X), np.nan)
-        rows, judged = self._rows(X)
-        scores = np.full(len(rows), np.nan)
-        if judged.any():
-            scores[judged] = self.detector_.decision_function(rows[judged])
-        how = "last" if self.causal else self.spread
-        return spread(scores, len(X), self.window_, self.stride, how)
-
-    def _rows(self, X: Series) -> tuple[FloatArray, np.ndarray]:
-        """Windows as rows, and which of them can be judged."""
-        values, holes = X.filled(causal=self.causal)
-        cut = windows(values, self.window_, self.stride)
-        if self.normalize:
-            scale = cut.std(axis=1, keepdims=True)
-            floor = 1e-9 * np.abs(cut).max(axis=1, keepdims=True) + 1e-300
-            cut = (cut - cut.mean(axis=1, keepdims=True)) / np.where(scale > floor, scale, 1.0)
-        return cut.reshape(len(cut), -1), ~blind(holes, self.window_, self.stride)
+        return made
