@@ -174,7 +174,7 @@ def find_incidents(events: Iterable[Event], tolerance: float) -> list[Incident]:
     builder = IncidentBuilder(tolerance)
     found = [
         incident
-        for event in sorted(events, key=lambda e: (e.start, e.key or "", e.end))
+        for event in sorted(events, key=lambda e: (e.start, e.key or "", e.end, -e.score))
         for incident in builder.push(event)
     ]
     found += builder.flush()
