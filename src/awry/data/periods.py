@@ -17,9 +17,11 @@ CALENDAR = (86_400.0, 604_800.0, 31_556_952.0)
 #: Level of the test for a period, and its least variance in that of the noise within cycles.
 ALPHA, LEAST_SHARE = 1e-5, 0.02
 #: Share of a period's variance from which one that fits into it so many times is one of its own.
-WITHIN, TIMES = 0.5, 3
+WITHIN, TIMES = 0.3, 3
+#: The least autocorrelation at a peak that is tried.
+LEAST_SIMILARITY = 0.1
 #: Peaks of the spectrum that are tried, and the most periods found.
-TRIED, MOST = 8, 4
+TRIED, MOST = 12, 4
 
 
 def autocorrelation(x: FloatArray) -> FloatArray:
@@ -47,11 +49,24 @@ def dominant_period(x: FloatArray, *, shortest: int = 4, least: float = 0.3) -> 
     x = _gapless(x[:MAX_POINTS])
     if len(x) < 3 * shortest:
         return None
+    return _first_peak(_similarity(_clipped(_level(x))), shortest, least)
+
+
+def _level(x: FloatArray) -> FloatArray:
+    """``x`` without its straight line; zeros where only rounding is left."""
     at = np.arange(len(x))
-    x = _clipped(x - np.polynomial.Polynomial.fit(at, x, 1)(at))
-    most = len(x) // 2
-    found = autocorrelation(x)[: most + 1]
-    found = found * len(x) / (len(x) - np.arange(most + 1))
+    rest = x - np.polynomial.Polynomial.fit(at, x, 1)(at)
+    return rest if np.ptp(rest) > 1e-9 * np.abs(x).max() else np.zeros(len(x))
+
+
+def _similarity(x: FloatArray) -> FloatArray:
+    """Autocorrelation at lags 0 to half of the series, corrected for the shrinking overlap."""
+    n, most = len(x), len(x) // 2
+    return autocorrelation(x)[: most + 1] * n / (n - np.arange(most + 1))
+
+
+def _first_peak(found: FloatArray, shortest: int, least: float) -> int | None:
+    """The first peak of the autocorrelation that comes near its highest, None below ``least``."""
     peaks = 1 + np.flatnonzero((found[1:-1] >= found[:-2]) & (found[1:-1] > found[2:]))
     # Near lag 0 every smooth series resembles itself; periods lie beyond the first dip.
     dips = np.flatnonzero(found < 0.5 * least)
@@ -68,10 +83,10 @@ def find_periods(
 ) -> list[int]:
     """The periods of ``x`` (n,), NaN where missing, in ascending order; empty where there are none.
 
-    Tried are a day, a week and a year, where the time between points is known, and the peaks of the
-    spectrum above its surroundings. A period counts when the cycles, each without its moving mean,
-    agree by an F-test, once the periods found before it are out. Of those that do, the one
-    that explains most for its length comes first.
+    Tried are a day, a week and a year, where the time between points is known, the peaks of the
+    spectrum above its surroundings, and that of the autocorrelation. A period counts when the
+    cycles, each without its moving mean, agree by an F-test, once the periods found before it are
+    out. Of those that do, the one that explains most for its length comes first.
 
     Parameters
     ----------
@@ -96,9 +111,11 @@ def find_periods(
     """
     x = _gapless(x[:MAX_POINTS_ALL])
     n = len(x)
-    if n < 3 * shortest or not np.ptp(x) > 0:
+    if n < 3 * shortest:
         return []
-    x = x - np.polynomial.Polynomial.fit(np.arange(n), x, 1)(np.arange(n))
+    x = _level(x)
+    if not x.any():
+        return []
     found: list[int] = []
     for seconds in CALENDAR if step_seconds else ():
         period = round(seconds / step_seconds) if step_seconds else 0
@@ -117,9 +134,10 @@ def find_periods(
             p for p, size in agree.items()
             if period % p == 0 and period >= TIMES * p and size > WITHIN * agree[period]
         ]  # fmt: skip
-        for p in (*parts[-1:], period):
-            found.append(p)
-            x = x - _season(x, p)
+        # What a long cycle shares with a short one is the short one's; the rest may come after.
+        period = max(parts, default=period)
+        found.append(period)
+        x = x - _season(x, period)
     return sorted(found)
 
 
@@ -175,14 +193,14 @@ def _peaks(x: FloatArray, shortest: int) -> list[int]:
     n = len(x)
     x = _clipped(x)
     power = np.abs(np.fft.rfft(x * np.hanning(n))) ** 2
-    ratio = power / (median_filter(power, 31, mode="nearest") + 1e-12 * power.max() + 1e-300)
+    ratio = power / (median_filter(power, 31, mode="nearest") + 1e-6 * power.max() + 1e-300)
     at = np.arange(len(power))
     tops = (power[1:-1] >= power[:-2]) & (power[1:-1] > power[2:])
     tops = 1 + np.flatnonzero(tops & (at[1:-1] >= 3) & (at[1:-1] <= n // shortest))
     tops = tops[np.argsort(-ratio[tops])][:TRIED]
-    similar = autocorrelation(x)
-    similar = similar * n / (n - np.arange(n))
-    found: set[int] = set()
+    similar = _similarity(x)
+    # A train of spikes has many harmonics, of which its own period need not be among the highest.
+    found = {_first_peak(similar, shortest, LEAST_SIMILARITY) or 0}
     for f in tops:
         low, high = max(int(n / (f + 1)), shortest), int(np.ceil(n / (f - 1)))
         near = similar[low : high + 1]

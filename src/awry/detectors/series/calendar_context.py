@@ -56,7 +56,7 @@ class CalendarContext(SeriesDetector):
     --------
     >>> import numpy as np, pandas as pd
     >>> times = pd.date_range("2024-01-01", periods=24 * 28, freq="h")
-    >>> load = 10.0 * ((times.hour >= 8) & (times.hour < 18) & (times.dayofweek < 5))
+    >>> load = 10.0 * ((times.hour >= 8) & (times.hour < 18) & (times.day_of_week < 5))
     >>> load = pd.Series(load + np.random.default_rng(0).normal(size=len(times)), times)
     >>> load["2024-01-20 12:00"] = 10.0  # usual on a working day, but this is a Saturday
     >>> str(times[CalendarContext().fit(load).decision_scores_.argmax()])
