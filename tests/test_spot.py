@@ -12,7 +12,10 @@ def test_the_compiled_fit_is_the_threshold_s() -> None:
     rng = np.random.default_rng(0)
     for shape in (-0.3, 0.0, 0.4):
         y = genpareto.rvs(shape, scale=2.0, size=150, random_state=rng)
-        np.testing.assert_allclose(peaks_over_threshold.fit_pareto(y), fit_pareto(y), rtol=1e-6)
+        for prior in (np.inf, 0.25):
+            found = peaks_over_threshold.fit_pareto(y, prior)
+            np.testing.assert_allclose(found, fit_pareto(y, prior), rtol=1e-6)
+        np.testing.assert_allclose(fit_pareto(y, np.inf), fit_pareto(y))
 
 
 @pytest.mark.parametrize("shape", [-0.2, 0.0, 0.25])
@@ -21,7 +24,7 @@ def test_the_stream_against_algorithm_1(shape: float) -> None:
     x = genpareto.rvs(shape, size=4000, random_state=rng)
     x[[2500, 3500]] = 200.0
     train, rest = x[:1000], x[1000:]
-    model = SPOT(q=1e-3, side="upper", leave_out=1, max_excess=10_000).fit(train)
+    model = SPOT(q=1e-3, side="upper", prior=None, leave_out=1, max_excess=10_000).fit(train)
     start = np.sort(train)[980]
     peaks = train[train > start] - start
     assert (model.state_.start[0, 0], model.state_.peaks[0, 0]) == (start, len(peaks))
@@ -95,6 +98,17 @@ def test_the_calibration_is_learnt_once() -> None:
     np.testing.assert_allclose(
         model.state_.excesses[0, 0, : np.sum(x > start)], x[x > start] - start, rtol=1e-12
     )
+
+
+def test_where_most_points_are_one_value_that_value_is_ordinary() -> None:
+    rng = np.random.default_rng(0)
+    counts = 1e9 + rng.poisson(0.01, size=3000).astype(float)
+    model = SPOT(warmup=1000).fit(counts)
+    assert (model.decision_scores_[counts == 1e9] == 0).all()
+    assert (model.decision_scores_[1000:][counts[1000:] > 1e9] > 1.5).all()
+    constant = SPOT().fit(np.ones(500))
+    assert constant.decision_scores_.max() == 0
+    assert constant.predict([1.0, 9.0]).tolist() == [0, 1]
 
 
 def test_only_the_last_peaks_are_kept() -> None:

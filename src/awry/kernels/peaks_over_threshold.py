@@ -17,8 +17,9 @@ DEEPEST = 16.0
 
 @njit(cache=True)
 def spot(  # type: ignore[no-untyped-def]
-    x, signs, most, known, window, sums, drift, start, middle, law, seen, peaks, excesses, out
-):
+    x, signs, most, prior,
+    known, window, sums, drift, start, typical, law, seen, peaks, excesses, out,
+):  # fmt: skip
     """Decimal digits of the probability that a point lies as far out; then learn the point.
 
     Parameters
@@ -26,10 +27,11 @@ def spot(  # type: ignore[no-untyped-def]
     x, out : (T, d)
     signs : (s,), +1 for the upper tail and -1 for the lower
     most : score above which a point is not learnt
+    prior : standard deviation of the prior on the shape, infinite for none
     known : (1,), points to come that have been learnt already
     window, sums, drift : (d, w), (d,), (d,)
         The last normal points, their sum, and how many went in; w = 0 is SPOT without drift.
-    start, middle : (s, d), threshold of the peaks and the typical value, of signed points
+    start, typical : (s, d), threshold of the peaks, and how far below it the median lies
     law : (s, d, 2), shape and scale of the excesses
     seen, peaks : (d,) and (s, d), normal points and peaks so far
     excesses : (s, d, m), the last of them
@@ -53,8 +55,8 @@ def spot(  # type: ignore[no-untyped-def]
             for s in range(len(signs)):
                 share = peaks[s, j] / seen[j]
                 beyond = signs[s] * offset - start[s, j]
-                typical = start[s, j] - middle[s, j]
-                score = max(score, _digits(beyond, typical, share, law[s, j, 0], law[s, j, 1]))
+                shape, scale = law[s, j]
+                score = max(score, _digits(beyond, typical[s, j], share, shape, scale))
             out[t, j] = score
             if score > most:
                 continue
@@ -69,7 +71,7 @@ def spot(  # type: ignore[no-untyped-def]
                     excesses[s, j, peaks[s, j] % excesses.shape[2]] = beyond
                     peaks[s, j] += 1
                     held = min(peaks[s, j], excesses.shape[2])
-                    law[s, j, 0], law[s, j, 1] = fit_pareto(excesses[s, j, :held])
+                    law[s, j, 0], law[s, j, 1] = fit_pareto(excesses[s, j, :held], prior)
 
 
 @njit(cache=True)
@@ -88,13 +90,13 @@ def _shift(window, sums, drift, j, value):  # type: ignore[no-untyped-def]
 def _digits(beyond, typical, share, shape, scale):  # type: ignore[no-untyped-def]
     """``-log10 P(X > x)`` for ``x`` that lies ``beyond`` the threshold, which ``share`` exceed.
 
-    Up to the threshold it rises in a straight line from 0 at the typical value, ``typical`` below
-    it. A bounded law leaves nothing beyond its end; from ``DEEPEST`` on, where that matters, the
-    score grows with the distance alone.
+    Up to the threshold it rises in a straight line from 0 at the median, ``typical`` below it;
+    where most points are one value the two may be the same. A bounded law leaves nothing beyond its
+    end; from ``DEEPEST`` on, where that matters, the score grows with the distance alone.
     """
     digits = -np.log10(share)
     if beyond <= 0:
-        return digits * max(1.0 + beyond / typical, 0.0)
+        return digits * max(1.0 + beyond / typical, 0.0) if typical > 0 else 0.0
     z = beyond / scale
     if abs(shape) < 1e-9:
         digits += z / np.log(10.0)

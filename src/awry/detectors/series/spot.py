@@ -25,7 +25,7 @@ class _State(NamedTuple):
     sums: FloatArray
     drift: np.ndarray
     start: FloatArray
-    middle: FloatArray
+    typical: FloatArray
     law: FloatArray
     seen: np.ndarray
     peaks: np.ndarray
@@ -56,6 +56,9 @@ class SPOT(OnlineDetector):
         is taken off.
     side : {"both", "upper", "lower"}, default="both"
         Which tails count.
+    prior : float or None, default=0.25
+        Standard deviation of a normal prior on γ around 0, an exponential tail, which counts while
+        there are few peaks. None is the paper's plain maximum likelihood.
     leave_out : float, default=0.01
         Points less probable than ``leave_out * q`` are not learnt. The paper leaves out all alarms,
         1, which cuts off the tail bit by bit.
@@ -77,10 +80,12 @@ class SPOT(OnlineDetector):
     -----
     Departures: a bounded number of peaks is kept, as in the authors' later libspot. ``leave_out``:
     over 200,000 points without anomalies and 200 peaks kept, alarms came at 20 to 45 times
-    ``q = 1e-4`` where all were left out; over 100,000 with the default at 1.2 to 3 times. The level
-    is lowered until there are ten peaks. From score 16 on it grows with the distance, since a law
-    with an end has no probabilities beyond; below t it falls in a straight line to 0 at the median.
-    While fewer than ``drift_window`` points have come, the mean is of those.
+    ``q = 1e-4`` where all were left out; over 100,000 with the default at 1 to 3 times. ``prior``:
+    after a calibration of 1,000 points of six laws the true risk was 3 to 8 ``q`` on average
+    without it, 0 to 5 with it. The level is lowered until there are ten peaks. From score 16 on it
+    grows with the distance, since a law with an end has no probabilities beyond; below t it falls
+    in a straight line to 0 at the median. While fewer than ``drift_window`` points have come, the
+    mean is of those.
 
     References
     ----------
@@ -118,6 +123,7 @@ class SPOT(OnlineDetector):
         "level": real(0.5, 1.0, "()"),
         "drift_window": any_of(nothing(), integer(1)),
         "side": option(*_SIGNS),
+        "prior": any_of(nothing(), real(0.0, closed="()")),
         "leave_out": real(0.0, 1.0, "(]"),
         "max_excess": integer(10),
         "warmup": any_of(nothing(), integer(2)),
@@ -129,6 +135,7 @@ class SPOT(OnlineDetector):
         level: float = 0.98,
         drift_window: int | None = None,
         side: str = "both",
+        prior: float | None = 0.25,
         leave_out: float = 0.01,
         max_excess: int = 200,
         warmup: int | None = None,
@@ -138,6 +145,7 @@ class SPOT(OnlineDetector):
         self.level = level
         self.drift_window = drift_window
         self.side = side
+        self.prior = prior
         self.leave_out = leave_out
         self.max_excess = max_excess
         self.warmup = warmup
@@ -167,7 +175,7 @@ class SPOT(OnlineDetector):
         """Set threshold, peaks and law of a tail by the ``values`` of the calibration."""
         n, ordered = len(values), np.sort(values)
         if n == 0:
-            state.law[s, j], state.middle[s, j] = (0.0, 1.0), -1.0
+            state.law[s, j] = (0.0, 1.0)
             return
         unit = robust_moments(values[:, None]).scale[0]
         start = ordered[max(min(int(self.level * n), n - 1 - _FEWEST), 0)]
@@ -175,20 +183,22 @@ class SPOT(OnlineDetector):
         # Without a peak the tail is taken for an exponential one as wide as the points.
         excesses = excesses if len(excesses) else np.array([unit])
         state.start[s, j] = start
-        state.middle[s, j] = min(ordered[n // 2], start - 1e-9 * unit)
-        state.law[s, j] = fit_pareto(excesses) if len(excesses) > 1 else (0.0, excesses[0])
+        state.typical[s, j] = start - ordered[(n - 1) // 2]
+        state.law[s, j] = (0.0, excesses[0])
+        if len(excesses) > 1:
+            state.law[s, j] = fit_pareto(excesses, self.prior)
         state.seen[j] = max(n, 2)
         state.peaks[s, j] = len(excesses)
-        kept = excesses[-self.max_excess :]
-        state.excesses[
-            s, j, (np.arange(len(kept)) - len(kept) + len(excesses)) % self.max_excess
-        ] = kept
+        for i, excess in enumerate(excesses):  # of more than there is room for the last stay
+            state.excesses[s, j, i % self.max_excess] = excess
 
     def _advance(self, state: _State, X: Series) -> FloatArray:
         scores = np.empty_like(X.values)
         values = np.ascontiguousarray(X.values)
         most = float(-np.log10(self.q * self.leave_out))
-        peaks_over_threshold.spot(values, np.array(_SIGNS[self.side]), most, *state, scores)
+        prior = np.inf if self.prior is None else float(self.prior)
+        signs = np.array(_SIGNS[self.side])
+        peaks_over_threshold.spot(values, signs, most, prior, *state, scores)
         return scores
 
 
