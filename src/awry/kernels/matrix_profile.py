@@ -211,8 +211,9 @@ class Trail(NamedTuple):
 
 def trail(d: int, size: int, m: int) -> Trail:
     """The trails of ``d`` channels before their first point; arrays have one row for each."""
-    rows = [np.zeros((d, 2 * size)) for _ in range(6)]
-    return Trail(*rows, np.zeros((d, size - m + 1)), np.tile([0, -1, 0, 0], (d, 1)))
+    x, mean, inverse, bonus, df, dg = np.zeros((6, d, 2 * size))
+    clock = np.tile([0, -1, 0, 0], (d, 1))
+    return Trail(x, mean, inverse, bonus, df, dg, np.zeros((d, size - m + 1)), clock)
 
 
 @njit(cache=True, error_model="numpy")
