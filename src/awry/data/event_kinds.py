@@ -177,7 +177,7 @@ class Describer:
             now = number(_round(x[peak]))
             return kind, f"{moved} from about {number(_round(was))} to {now}{length}"
         if shape in ("plateau", "step"):
-            was = course.beside(a)
+            was = course.beside(a) + float(np.median(course.season[part])) * course.scale
             now = number(_round(was + change * course.scale))
             stays = " and stayed there" if shape == "step" else length
             return "level shift", (f"{moved} from about {number(_round(was))} to {now}{stays}")
