@@ -35,3 +35,14 @@ def nearest(table, allowed):
     where = allowed.any(axis=1)
     best, near = found.min(axis=1), found.argmin(axis=1)
     return np.where(where, best, np.nan), np.where(where, near, -1)
+
+
+def shape_distance(x, y):
+    """1 less the highest normalised cross-correlation of ``x`` and ``y`` (m,), and its shift."""
+    m = len(x)
+    found = {}
+    for shift in range(1 - m, m):
+        pairs = [(x[i], y[i - shift]) for i in range(m) if 0 <= i - shift < m]
+        found[shift] = sum(a * b for a, b in pairs)
+    shift = max(found, key=found.get)
+    return 1 - found[shift] / (np.linalg.norm(x) * np.linalg.norm(y)), shift
