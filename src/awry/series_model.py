@@ -242,10 +242,10 @@ class SeriesModel(Judge):
         try:
             if len(X) < detector.card.min_rows:
                 raise DataError(f"has {len(X)} points, {detector.card.name} needs more")
-            detector.fit(X)
             if len(members) == 1:
-                scores = [detector.decision_scores_]
+                scores = [self._train(detector, X)]
             else:
+                detector.fit(X)
                 # The channels' own scores, from the hooks that ``fit`` itself goes through.
                 scores = _split(read, members, leads, places, np.asarray(detector._fit(X, None)))
         except (ValueError, ArithmeticError) as error:
@@ -260,6 +260,13 @@ class SeriesModel(Judge):
         end = first + (len(X) - 1) * step
         self.parts_.append(Part(detector, keys, end, step, period, context))
         return dict(zip(keys, scores, strict=True))
+
+    def _train(self, detector: Detector, X: Series) -> FloatArray:
+        """Fit ``detector`` and give the scores of ``X``, shape (T,)."""
+        if not self.causal or isinstance(detector, OnlineDetector):
+            return detector.fit(X).decision_scores_
+        head = max(_probation(len(X)), detector.card.min_rows)
+        return detector.fit(X[:head]).decision_function(X)
 
     def _calibration(self, scores: FloatArray) -> FloatArray:
         """The scores that say what is usual: all, or when causal those after the first ones."""
@@ -359,7 +366,7 @@ class SeriesModel(Judge):
         try:
             if len(series) < _FEWEST_NEW:
                 raise DataError("too few points of a series not known from training")
-            raw = self._make(len(series)).fit(series).decision_scores_
+            raw = self._train(self._make(len(series)), series)
         except ValueError as error:
             read.problems.add(f"cannot be judged ({error})", column=_by(read), text=read.keys[i])
             return np.zeros(len(series))

@@ -75,8 +75,7 @@ def _step(stamps: IntArray) -> int:
     candidates = {int(values[counts.argmax()]), median}
     if abs(mean - median) <= 0.1 * median:  # gaps pull the mean away
         candidates.add(mean)
-    tried = sorted((_misfit(stamps, _usual(step)), -_usual(step)) for step in candidates)
-    step = -tried[0][1]
+    step = min(map(_usual, candidates), key=lambda step: _misfit(stamps, step))
     widest = int(stamps[-1] - stamps[0]) // (_MOST_EMPTY * len(stamps)) + 1
     return max(step, widest)
 
@@ -88,11 +87,13 @@ def _usual(step: int) -> int:
     return usual if abs(usual - step) <= 0.02 * usual else step
 
 
-def _misfit(stamps: IntArray, step: int) -> int:
-    """Points of a grid of ``step`` that are empty, and times that share one."""
-    points = np.unique(np.rint((stamps - stamps[0]) / step).astype(np.int64))
+def _misfit(stamps: IntArray, step: int) -> float:
+    """Points of a grid of ``step`` that are empty or shared, and steps that times are off it."""
+    at = (stamps - stamps[0]) / step
+    points = np.unique(np.rint(at).astype(np.int64))
     distinct = 1 + int(np.count_nonzero(np.diff(stamps)))
-    return int(points[-1] + 1 - len(points)) + 2 * (distinct - len(points))
+    empty, shared = int(points[-1] + 1 - len(points)), distinct - len(points)
+    return empty + 2 * shared + float(np.abs(at - np.rint(at)).sum())
 
 
 def stragglers(stamps: IntArray) -> np.ndarray:
