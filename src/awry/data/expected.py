@@ -209,9 +209,10 @@ def _scale(rest: FloatArray) -> float:
     size = np.abs(rest[~np.isnan(rest)])
     if not len(size):
         return 0.0
-    parts = np.array_split(size, int(np.clip(len(size) // _PER_STRETCH, 1, _STRETCHES)))
+    n = int(np.clip(len(size) // _PER_STRETCH, 1, _STRETCHES))
+    parts = size[len(size) % n :].reshape(n, -1)
     q, at = np.transpose(_QUANTILES)
-    return float(np.median([(np.quantile(part, q) / at).max() for part in parts]))
+    return float(np.median((np.quantile(parts, q, axis=1).T / at).max(axis=1)))
 
 
 def _bins(place: IntArray, period: int, n: int) -> IntArray:
