@@ -128,7 +128,8 @@ class MatrixProfile(SeriesDetector):
 
     def _fit(self, X: Series, y: IntArray | None) -> FloatArray:
         self.windows_ = self._lengths(X)
-        self._values, self._holes = X.filled(causal=self.causal)
+        values, self._holes = X.filled(causal=self.causal)
+        self._values = values.copy()  # The caller may change what is theirs.
         self.noise_ = self._noise(self._values)
         self.profiles_ = [self._profile(m) for m in self.windows_]
         return self._points(self.profiles_, len(X))

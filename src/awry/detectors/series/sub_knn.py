@@ -38,10 +38,6 @@ class SubKNN(WindowDetector):
     detector_ : Detector
         Fitted on the windows.
 
-    Notes
-    -----
-    A training window is its own nearest neighbour, as for any table given anew.
-
     References
     ----------
     Ramaswamy, Rastogi & Shim: "Efficient Algorithms for Mining Outliers from Large Data Sets",

@@ -38,10 +38,6 @@ class SubLOF(WindowDetector):
     detector_ : Detector
         Fitted on the windows.
 
-    Notes
-    -----
-    A training window is its own nearest neighbour, as for any table given anew.
-
     References
     ----------
     Breunig et al.: "LOF: Identifying Density-Based Local Outliers", SIGMOD 2000.
