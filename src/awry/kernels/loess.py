@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from scipy.ndimage import median_filter
 from scipy.signal import oaconvolve
 
 from awry.core.inputs import FloatArray
@@ -256,6 +257,20 @@ def bisquare(rest: FloatArray) -> FloatArray:
     return np.where(r <= 0.001 * limit, 1.0, np.where(r <= 0.999 * limit, weights, 0.0))
 
 
+def rough_weights(y: FloatArray, periods: list[int], span: int) -> FloatArray:
+    """Robustness weights (T,) of what a median over ``span`` points and medians of phases leave.
+
+    Begun with weights of 1, STL misses large spikes: they stand out in all cycles near, so that all
+    lose their weight, the spike is fitted for want of others, and the next round begins anew.
+    """
+    rest = y - median_filter(y, max([span, *periods]) | 1, mode="nearest")
+    for period in periods:
+        at = np.arange(len(y)) % period
+        phases = np.array([np.median(rest[phase::period]) for phase in range(period)])
+        rest = rest - phases[at]
+    return bisquare(rest)
+
+
 def odd(x: float) -> int:
     """The least odd integer from ``x`` on."""
     return int(np.ceil(x)) | 1
@@ -273,6 +288,7 @@ def stl(
     robust: bool = False,
     inner: int | None = None,
     outer: int | None = None,
+    start: FloatArray | None = None,
 ) -> Decomposition:
     """Season and trend by loess (Cleveland et al. 1990, section 3).
 
@@ -293,6 +309,8 @@ def stl(
         Whether odd points are weighed down, in ``outer`` rounds of ``inner``.
     inner, outer : int or None
         None: 2 and 15 if robust, else 5 and 0.
+    start : ndarray of shape (T,) or None
+        Robustness weights to begin with; None: all 1. See :func:`rough_weights`.
     """
     y = np.ascontiguousarray(y, dtype=np.float64)
     n = len(y)
@@ -304,12 +322,15 @@ def stl(
     inner = (2 if robust else 5) if inner is None else inner
     outer = (15 if robust else 0) if outer is None else outer
     level, season, weights = np.zeros(n), np.zeros(n), np.ones(n)
+    if start is not None:
+        weights = start
     cycles = np.empty(n + 2 * period)
     for k in range(outer + 1):
-        rho = weights if k else None
+        weighted = k > 0 or start is not None
+        rho = weights if weighted else None
         for _ in range(inner):
             if period > 1:
-                _cycles(y - level, weights, k > 0, period, span, degree_s, jumps[0], cycles)
+                _cycles(y - level, weights, weighted, period, span, degree_s, jumps[0], cycles)
                 low = _moving_mean(_moving_mean(_moving_mean(cycles, period), period), 3)
                 low = loess(low, low_pass, degree=degree_l, jump=jumps[2])
                 season = cycles[period : period + n] - low
@@ -329,6 +350,7 @@ def mstl(
     spans: list[int] | None = None,
     iterate: int = 2,
     robust: bool = False,
+    start: FloatArray | None = None,
 ) -> Decomposition:
     """Several seasons, each by STL from what the others leave (Bandara et al. 2021, algorithm 1).
 
@@ -342,12 +364,14 @@ def mstl(
         Seasonal spans; None: 11, 15, 19 and so on, the authors' ``7 + 4 i``.
     iterate : int
         Rounds over the seasons.
+    start : ndarray of shape (T,) or None
+        Robustness weights each STL begins with.
     """
     spans = [7 + 4 * (i + 1) for i in range(len(periods))] if spans is None else spans
     seasons = np.zeros((len(periods), len(y)))
     for _ in range(iterate if len(periods) > 1 else 1):
         for k, (period, span) in enumerate(zip(periods, spans, strict=True)):
             rest = y - seasons.sum(axis=0) + seasons[k]
-            found = stl(rest, period, seasonal=span, robust=robust)
+            found = stl(rest, period, seasonal=span, robust=robust, start=start)
             seasons[k] = found.season
     return Decomposition(seasons, found.trend, found.weights)

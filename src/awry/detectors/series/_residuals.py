@@ -78,13 +78,11 @@ class Residuals(SeriesDetector):
 
     The score of a value is ``|rest - centre| / scale`` with centre and scale of the training
     residuals by ``residual_test``; of a missing value NaN. A new series is decomposed by itself if
-    it is at least two of its longest periods long; a shorter one behind the last training points,
-    at the phase its times tell, or else right after them.
-
-    With ``causal`` a value is judged by what came before: its season is that of the last training
-    cycle, continued, and its level the median of the values before it, as many as in the longest
-    period, seasons taken out. New series then follow the training series, at the phase their times
-    tell, or else right after it.
+    it is at least two of its longest periods long. A shorter one is taken to follow the training
+    series, at the phase its times tell, or else right after it: the season is that of the last
+    training cycle, continued, and the level the median of the values before each, as many as in the
+    longest period, seasons taken out. With ``causal`` every series is judged like that, by what
+    came before.
     """
 
     constraints = {
@@ -107,6 +105,10 @@ class Residuals(SeriesDetector):
     def _together(self, parts: Parts) -> FloatArray:
         """What seasons and trend make the values, (T,)."""
         return parts.trend + parts.seasons.sum(axis=0)
+
+    def _calm(self, values: FloatArray, seasons: FloatArray) -> FloatArray:
+        """The values (T, d) without their ``seasons`` (k, T, d)."""
+        return values - seasons.sum(axis=0)
 
     def _rest(self, values: FloatArray, expected: FloatArray) -> FloatArray:
         return values - expected
@@ -139,20 +141,20 @@ class Residuals(SeriesDetector):
         self.end_, self.step_ = _micros(X.times)[-1] if X.times is not None else 0, step_of(X.times)
         filled, _ = X.filled(causal=self.causal)
         longest = self._longest
-        self.tail_ = filled[-3 * longest :].copy()
         parts = [self._split(channel, self.periods_) for channel in filled.T]
         # The last cycle of each season, to be continued, and the levels at the end.
         self.cycles_ = [
             np.column_stack([p.seasons[k][-period:] for p in parts])
             for k, period in enumerate(self.periods_)
         ]
-        expected = np.column_stack([self._together(p) for p in parts])
+        seasons = np.stack([p.seasons for p in parts], axis=-1)
+        calm = self._calm(filled, seasons)
+        lead = np.tile(np.median(calm[:longest], axis=0), (longest, 1))
+        self.levels_ = np.concatenate([lead, calm])[-longest:]
         if self.causal:
-            season = np.column_stack([p.seasons.sum(axis=0) for p in parts])
-            calm = filled - season
-            first = np.median(calm[:longest], axis=0)
-            expected = season + _past_median(np.tile(first, (longest, 1)), calm)
-            self.levels_ = np.concatenate([np.tile(first, (longest, 1)), calm])[-longest:]
+            expected = self._together(Parts(seasons, _past_median(lead, calm)))
+        else:
+            expected = np.column_stack([self._together(p) for p in parts])
         rest = self._rest(X.values, expected)
         self.center_, self.scale_ = np.zeros(rest.shape[1]), np.ones(rest.shape[1])
         floor = self._floor(X.values)
@@ -173,20 +175,15 @@ class Residuals(SeriesDetector):
         offset = 0
         if X.times is not None and self.step_:
             offset = round((int(_micros(X.times)[0]) - self.end_) / self.step_) - 1
-        if self.causal:
+        if self.causal or len(X) < 2 * self._longest:
             at = offset + np.arange(len(X))
-            season = np.zeros_like(values)
-            for cycle in self.cycles_:
-                season += cycle[at % len(cycle)]
-            return season + _past_median(self.levels_, values - season)
-        lead = 0
-        if len(X) < 2 * self._longest:
-            # What lies between is left out, so that the phase is kept.
-            tail = self.tail_[: len(self.tail_) - (-offset) % self._longest]
-            values, lead = np.concatenate([tail, values]), len(tail)
-        periods = [p for p in self.periods_ if 2 * p <= len(values)]
-        parts = [self._split(channel, periods) for channel in values.T]
-        return np.column_stack([self._together(p) for p in parts])[lead:]
+            seasons = np.zeros((len(self.cycles_), *values.shape))
+            for k, cycle in enumerate(self.cycles_):
+                seasons[k] = cycle[at % len(cycle)]
+            level = _past_median(self.levels_, self._calm(values, seasons))
+            return self._together(Parts(seasons, level))
+        parts = [self._split(channel, self.periods_) for channel in values.T]
+        return np.column_stack([self._together(p) for p in parts])
 
     def _score(self, X: Series) -> FloatArray:
         return self._deviation(self._rest(X.values, self._expected(X)))

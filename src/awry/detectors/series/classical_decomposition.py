@@ -147,6 +147,11 @@ class ClassicalDecomposition(Residuals):
             return parts.trend * parts.seasons.prod(axis=0)
         return super()._together(parts)
 
+    def _calm(self, values: FloatArray, seasons: FloatArray) -> FloatArray:
+        if self._multiplies:
+            return values / seasons.prod(axis=0)
+        return super()._calm(values, seasons)
+
     def _rest(self, values: FloatArray, expected: FloatArray) -> FloatArray:
         if self._multiplies:
             return values / expected - 1.0

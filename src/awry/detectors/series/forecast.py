@@ -34,14 +34,14 @@ class Forecast(SeriesDetector):
     Parameters
     ----------
     model : {"ets", "arima", "mstl"}, default="ets"
-        Exponential smoothing with additive error, damped trend and additive season; ARIMA of orders
-        ``order`` on values less those of a period ago; or exponential smoothing of what is left
+        Exponential smoothing with additive error, damped trend and additive season; ARIMA(p, 1, 1)
+        with a season (0, 1, 1); or exponential smoothing of what is left
         when the seasons of a training MSTL, continued, are taken out.
     period : int or None, default=None
         Points in a cycle. None takes the shortest (for ``"mstl"`` all) that
         :func:`~awry.data.periods.find_periods` finds.
     order : int, default=2
-        Autoregressive order of ARIMA(p, 1, 1); with a season its values are differenced by it.
+        p, the autoregressive order of ARIMA.
     coverage : float, default=0.95
         Of the prediction interval.
     contamination : float, str, Threshold or None, default=None
@@ -153,9 +153,10 @@ class Forecast(SeriesDetector):
         """The model of a channel, not fitted."""
         api = optional("statsmodels.tsa.api", extra="forecast", needed_by="Forecast")
         season = self.periods_[0] if self.periods_ and self.model != "mstl" else 0
+        seasonal = int(season > 0)
         if self.model == "arima":
             return api.SARIMAX(
-                z, order=(self.order, 1, 1), seasonal_order=(0, int(season > 0), 0, season)
+                z, order=(self.order, 1, 1), seasonal_order=(0, seasonal, seasonal, season)
             )
         return api.ETSModel(
             z, error="add", trend="add", damped_trend=True, seasonal="add" if season else None,

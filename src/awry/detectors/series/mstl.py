@@ -6,7 +6,7 @@ from awry.core.card import Card
 from awry.core.inputs import FloatArray
 from awry.core.params import boolean, integer
 from awry.core.threshold import Threshold
-from awry.detectors.series._residuals import Parts, Residuals
+from awry.detectors.series._residuals import DEFAULT_SPAN, Parts, Residuals
 from awry.detectors.series.stl import split_stl
 from awry.kernels import loess
 
@@ -96,5 +96,6 @@ class MSTL(Residuals):
     def _split(self, values: FloatArray, periods: list[int]) -> Parts:
         if not periods:
             return split_stl(values, None, 7, None, self.robust)
-        found = loess.mstl(values, periods, iterate=self.iterate, robust=self.robust)
+        start = loess.rough_weights(values, periods, DEFAULT_SPAN) if self.robust else None
+        found = loess.mstl(values, periods, iterate=self.iterate, robust=self.robust, start=start)
         return Parts(found.season, found.trend)

@@ -18,7 +18,11 @@ def split_stl(
     """Season and trend of ``values`` (T,) by STL; without a period only a robust loess trend."""
     if trend is None and period is None:
         trend = DEFAULT_SPAN
-    found = loess.stl(values, period or 1, seasonal=seasonal, trend=trend, robust=robust)
+    periods = [period] if period else []
+    start = loess.rough_weights(values, periods, DEFAULT_SPAN) if robust else None
+    found = loess.stl(
+        values, period or 1, seasonal=seasonal, trend=trend, robust=robust, start=start
+    )
     seasons = found.season[None] if period else np.zeros((0, len(values)))
     return Parts(seasons, found.trend)
 
@@ -56,9 +60,12 @@ class STL(Residuals):
 
     Notes
     -----
-    A new series of two periods and more is decomposed by itself, a shorter one behind the last
-    training points; its residuals are measured by the training residuals' scale. Rounds are those
-    of statsmodels (inner 2, outer 15 if robust; 5 and 0 if not), whose components are equal.
+    A new series of two periods and more is decomposed by itself; a shorter one is taken to follow
+    the training series and judged as under ``causal``. Residuals are measured by the training
+    residuals' scale. Rounds are those
+    of statsmodels (inner 2, outer 15 if robust; 5 and 0 if not). Departure: robust rounds begin
+    with the weights of :func:`~awry.kernels.loess.rough_weights`, without which a spike in a few
+    cycles may draw the season to itself.
 
     References
     ----------
