@@ -104,6 +104,13 @@ def test_overview_has_a_row_for_each_series_with_events():
     assert series_charts.overview(findings, []) is None
 
 
+def test_long_names_keep_what_tells_them_apart():
+    names = {series_charts._short(f"ec2_cpu_utilization_{i:06x}") for i in range(100)}
+    assert len(names) == 100
+    assert max(map(len, names)) <= 18
+    assert series_charts._short("web-1") == "web-1"
+
+
 def test_facts_in_words():
     finding = _finding(n=600)
     finding.values[100:120] = np.nan

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from awry.core.inputs import FloatArray, IntArray
-from awry.data.wording import cut, number
+from awry.data.wording import number
 from awry.report.charts import SEVERITY_CLASSES, Axis, Chart, Picture, legend
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def overview(
     row = {key: len(shown) - 1 - i for i, key in enumerate(shown)}
     ends = [(_seconds(f)[0], _seconds(f)[-1] + f.step) for f in findings]
     axis = Axis(min(a for a, _ in ends), max(b for _, b in ends), "time", "time (UTC)")
-    names = [cut(key or "series", 24) for key in reversed(shown)]
+    names = [_short(key or "series") for key in reversed(shown)]
     chart = Chart(
         "Events over time", axis, Axis(-0.6, len(shown) - 0.4, names=names),
         height=40 + 20 * len(shown),
@@ -134,6 +134,11 @@ def overview(
     chart.caption = "Shaded: incidents of several series."
     chart.caption += f" Not drawn: {left_out}." if left_out else ""
     return chart
+
+
+def _short(name: str, most: int = 18) -> str:
+    """``name`` without its middle where it is long: names of series differ at their ends."""
+    return name if len(name) <= most else f"{name[:7]}…{name[8 - most :]}"
 
 
 # -- parts of the charts ------------------------------------------------------------------------
