@@ -134,7 +134,7 @@ def check_series_causal(detector: Detector) -> None:
         return
     X, y = example(detector)
     other = X.copy()
-    other[450:] = np.random.default_rng(3).normal(5.0, 3.0, size=other[450:].shape)
+    other[450:] = np.random.default_rng(3).normal(50.0, 30.0, size=other[450:].shape)
     other[455:480] = np.nan
     fitted(detector, X[:300], y[:300])
     past, same = detector.decision_function(X), detector.decision_function(other)

@@ -329,7 +329,8 @@ def _copy(state: Any) -> Any:
     """A state of its own; scoring must not teach."""
     if isinstance(state, np.ndarray):
         return state.copy()
-    return type(state)(*map(_copy, state))
+    copies = [_copy(part) for part in state]
+    return type(state)(*copies) if hasattr(state, "_fields") else tuple(copies)
 
 
 class Moments(NamedTuple):
