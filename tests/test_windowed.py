@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from awry.core import registry
 from awry.core.windows import spread, windows
+from awry.detectors import ECOD
 from awry.detectors.series import _windows
 from awry.detectors.series.sub_pca import SubPCA
 from awry.detectors.series.windowed import Windowed
@@ -54,5 +57,11 @@ def test_normalised_windows_know_shape_alone(name):
 
 
 def test_a_transductive_detector_is_refused():
-    with pytest.raises(ValueError, match="inductive"):
-        Windowed(".py").fit(_waves())
+    class HereOnly(ECOD):
+        card = dataclasses.replace(ECOD.card, name="here_only", inductive=False, aliases=())
+
+    try:
+        with pytest.raises(ValueError, match="inductive"):
+            Windowed(HereOnly()).fit(_waves())
+    finally:
+        registry._by_name.pop("here_only")
