@@ -40,7 +40,7 @@ def test_few_run_lengths_are_kept():
     x[1500:] += 3
     model = BOCPD(score="change", max_runs=30).fit(x)
     assert model.state_.prob.shape == (1, 30)
-    kept = model.state_.prob[0, : model.state_.count[0]]
+    kept = model.state_.prob[0, : model.state_.used[0]]
     assert len(kept) <= 30
     assert np.isclose(kept.sum(), 1.0)
     assert 1500 <= model.decision_scores_.argmax() <= 1510

@@ -195,8 +195,8 @@ def _peaks(x: FloatArray, shortest: int) -> list[int]:
     power = np.abs(np.fft.rfft(x * np.hanning(n))) ** 2
     ratio = power / (median_filter(power, 31, mode="nearest") + 1e-6 * power.max() + 1e-300)
     at = np.arange(len(power))
-    tops = (power[1:-1] >= power[:-2]) & (power[1:-1] > power[2:])
-    tops = 1 + np.flatnonzero(tops & (at[1:-1] >= 3) & (at[1:-1] <= n // shortest))
+    peaks = (power[1:-1] >= power[:-2]) & (power[1:-1] > power[2:])
+    tops = 1 + np.flatnonzero(peaks & (at[1:-1] >= 3) & (at[1:-1] <= n // shortest))
     tops = tops[np.argsort(-ratio[tops])][:TRIED]
     similar = _similarity(x)
     # A train of spikes has many harmonics, of which its own period need not be among the highest.

@@ -169,7 +169,8 @@ class Autoregression(OnlineDetector):
             scale = max(1.4826 * float(np.median(error)) or float(error.std()), 1e-9)
             weights = np.minimum(1.0, CLIP * scale / np.maximum(error, 1e-300))
         # No more memory than forgetting leaves.
-        return coef, inverse * max(1.0, n * (1.0 - self.forgetting)), scale
+        memory = max(1.0, n * (1.0 - self.forgetting))
+        return coef, np.asarray(inverse * memory), scale
 
     def _run(self, state: _State, X: Series) -> FloatArray:
         z = np.ascontiguousarray((X.values - state.center) / state.unit)

@@ -22,7 +22,7 @@ class _State(NamedTuple):
     mean: FloatArray
     shape: FloatArray
     rate: FloatArray
-    count: IntArray
+    used: IntArray
     news: FloatArray
 
 
@@ -55,7 +55,7 @@ class BOCPD(OnlineDetector):
     ----------
     state_ : named tuple of arrays
         ``center`` and ``scale`` (d,) that make values standard; ``prob`` and ``runs`` (d, max_runs)
-        of the run lengths kept, ``count`` (d,) in use; ``mean``, ``shape`` and ``rate`` (d,
+        of the run lengths kept, ``used`` (d,) of them; ``mean``, ``shape`` and ``rate`` (d,
         max_runs) of their posteriors; ``news`` (d,), the fading surprise.
 
     Notes
@@ -134,6 +134,6 @@ class BOCPD(OnlineDetector):
         out = np.empty((2, *z.shape))
         run_lengths(
             z, 1.0 / self.expected_run, 1e-6, self.recent, state.prob, state.runs, state.mean,
-            state.shape, state.rate, state.count, state.news, out,
+            state.shape, state.rate, state.used, state.news, out,
         )  # fmt: skip
         return out[int(self.score == "change")]

@@ -115,7 +115,7 @@ class SeasonalHybridESD(Residuals):
         n = len(rest)
         steps = min(max(int(self.max_outliers * n), 1), n - 3)
         if steps < 1:
-            return Moments(np.median(rest), rest.std())
+            return Moments(np.asarray(np.median(rest)), np.asarray(rest.std()))
         critical = critical_deviates(n, steps + 1, self.alpha)
         deviates, _, centres, scales = median_deviates(np.sort(rest), steps)
         above = np.flatnonzero(deviates > critical[:-1])
