@@ -87,9 +87,4 @@ def _kind(
     if isinstance(found, NotSeries):
         why = f"judged row by row, not as series: {found.why} (--as series overrides)"
         return "table", [why] if found.why else []
-    values = ", ".join(p.name for p in found.values[:6])
-    more = f" and {len(found.values) - 6} more" if len(found.values) > 6 else ""
-    named_by = f", a series for each {', '.join(found.by)}" if found.by else ""
-    return "series", [
-        f"taken for series: {values}{more} over {found.time.name}{named_by} (--as table overrides)"
-    ]
+    return "series", []

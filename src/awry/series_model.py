@@ -159,6 +159,7 @@ class SeriesModel(Judge):
         self.roles_: Roles = roles
         self.id_columns_ = [roles.time.name, *roles.by]
         read = read_series(table, roles)
+        read.notes.insert(0, _taken_for(roles))
         self.parts_: list[Part] = []
         raw: dict[str, FloatArray] = {}
         for members in progress.track("series", self._together(read)):
@@ -404,6 +405,13 @@ def _first(names: Sequence[str], params: dict[str, Any]) -> Detector:
         except UnknownDetectorError:
             continue
     return registry.create(names[-1], **params)
+
+
+def _taken_for(roles: Roles) -> str:
+    values = ", ".join(p.name for p in roles.values[:6])
+    more = f" and {len(roles.values) - 6} more" if len(roles.values) > 6 else ""
+    each = f", a series for each {', '.join(roles.by)}" if roles.by else ""
+    return f"taken for series: {values}{more} over {roles.time.name}{each} (--as table overrides)"
 
 
 def _start(series: Series) -> int:

@@ -20,6 +20,8 @@ from awry.data.roles import Roles, micros
 from awry.data.values import key_codes
 from awry.data.values import typed as typed_as
 
+#: Beyond this no value is meant, and squares come near the end of floating point.
+LARGEST = 1e100
 #: Fewer points are no series.
 MIN_POINTS = 3
 
@@ -240,9 +242,10 @@ def _numbers(table: pa.Table, p: ColumnProfile, problems: Problems) -> FloatArra
     for row in unfit.tolist():
         problems.add("is not a number", row=row + 1, column=p.name, text=str(column[row].as_py()))
     values = number_of(typed).astype(np.float64)
-    endless = np.isinf(values)
+    endless = np.abs(values) > LARGEST  # NaN is not
     for row in np.flatnonzero(endless).tolist():
-        problems.add("is infinite", row=row + 1, column=p.name)
+        what = "is infinite" if np.isinf(values[row]) else "is too large to be meant"
+        problems.add(what, row=row + 1, column=p.name)
     return np.where(endless, np.nan, values)
 
 
