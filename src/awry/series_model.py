@@ -15,8 +15,8 @@ from awry.core.inputs import FloatArray, IntArray, check_labels
 from awry.core.params import any_of, boolean, instance, integer, listing, nothing
 from awry.core.registry import UnknownDetectorError
 from awry.core.series import OnlineDetector, Series, join_channels
-from awry.core.surprise import MAX_SHARE, OWN_TAILS, Surprise
-from awry.core.threshold import Adaptive, Threshold, make_threshold
+from awry.core.surprise import OWN_TAILS, Surprise
+from awry.core.threshold import Fixed, Threshold, make_threshold
 from awry.data.roles import NotSeries, Roles, find_roles
 from awry.data.series import Known, SeriesSet, read_series
 from awry.judge import Judge
@@ -182,9 +182,13 @@ class SeriesModel(Judge):
         else:
             truth = np.concatenate([read.labels(i, labels) for i in judged])
             pooled = np.concatenate([scores[i] for i in judged])
-        default = Adaptive(ALPHA, MAX_SHARE)
+        # Scores are logarithms of just the probability the default goes by.
+        default = Fixed(-np.log10(ALPHA))
         rule = default if self.threshold is None else make_threshold(self.threshold)
         self._set_cuts(rule, pooled, truth)
+        if self.threshold is None:
+            self.rule_.stated_rate_ = ALPHA
+            self.rule_.reason_ = f"exceeded by {ALPHA:g} of normal points, by each series' own tail"
         self.train_scores_ = read.at_rows(scores, 0.0)
         self.training_ = (read, scores)
         return self
@@ -250,7 +254,7 @@ class SeriesModel(Judge):
                 # The channels' own scores, from the hooks that ``fit`` itself goes through.
                 scores = _split(read, members, leads, places, np.asarray(detector._fit(X, None)))
         except (ValueError, ArithmeticError) as error:
-            if len(read) == 1:
+            if len(read) == 1 and isinstance(error, ValueError):
                 raise
             for key in keys:
                 read.problems.add(f"cannot be judged ({error})", column=_by(read), text=key)

@@ -17,8 +17,8 @@ OWN_TAILS = 200
 _POOLED = 20_000
 #: Beyond one in a million million a Pareto law says nothing, but higher is still higher.
 _DEPTH = 12.0
-#: What happens to more than one point in twenty is normal there.
-MAX_SHARE = 0.05
+#: High scores no further apart are one run.
+_RUN = 3
 
 
 class Surprise(Configurable):
@@ -45,19 +45,25 @@ class Surprise(Configurable):
     """
 
     def fit(self, scores: Sequence[FloatArray]) -> Self:
-        """Learn from the scores (m,) of each series."""
+        """Learn from the scores (m,) of each series, in order of time.
+
+        Of high scores in a row the highest counts once, as declustering by runs has it (Coles: "An
+        Introduction to Statistical Modeling of Extreme Values", 2001, section 5.3.2): an event that
+        lasts must not pass for a heavy tail.
+        """
         self.centers_, self.units_ = np.zeros(len(scores)), np.ones(len(scores))
         for i, values in enumerate(scores):
             if len(values):
                 self.centers_[i], high = np.quantile(values, (0.5, 0.9))
                 spread = high - self.centers_[i] or values.max() - self.centers_[i]
                 self.units_[i] = spread if spread > 0 else 1.0
-        scaled = [self._scale(i, values) for i, values in enumerate(scores)]
+        scaled = [_declustered(self._scale(i, values)) for i, values in enumerate(scores)]
         if len(scores) > OWN_TAILS:
             pooled = np.concatenate(scaled)
             scaled = [pooled[:: max(1, len(pooled) // _POOLED)]]
         none = np.zeros(1)
-        self.tails_ = [dict(vars(ScoreTail.fit(s if len(s) else none, max_share=MAX_SHARE))) for s in scaled]
+        tails = (ScoreTail.fit(s if len(s) else none, group=False) for s in scaled)
+        self.tails_ = [dict(vars(tail)) for tail in tails]
         return self
 
     def transform(self, i: int, scores: FloatArray | Sequence[float]) -> FloatArray:
@@ -75,3 +81,12 @@ class Surprise(Configurable):
 
     def _scale(self, i: int, scores: FloatArray) -> FloatArray:
         return np.asarray((scores - self.centers_[i]) / self.units_[i])
+
+
+def _declustered(scores: FloatArray) -> FloatArray:
+    """Scaled scores, of which only the highest counts in each run above the 90 % quantile."""
+    high = np.flatnonzero(scores > 1.0)
+    if not len(high):
+        return scores
+    runs = np.flatnonzero(np.diff(high, prepend=high[0] - _RUN - 1) > _RUN)
+    return np.r_[scores[scores <= 1.0], np.maximum.reduceat(scores[high], runs)]
