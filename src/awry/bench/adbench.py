@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import time
-import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +12,16 @@ from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from awry.bench.peers import Scorer, peers
-from awry.core import registry
-from awry.core.errors import DataError
+from awry.bench.runs import (
+    attempt,
+    create,
+    failures,
+    load,
+    markdown_table,
+    npz_files,
+    save,
+    standardised,
+)
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.progress import track
 
@@ -27,7 +32,7 @@ PROTOCOLS = ("transductive", "train_on_normal")
 
 @dataclass(frozen=True)
 class Score:
-    """One detector on one set with one seed."""
+    """One detector on one set with one seed; ``failed`` says why it scored nothing, if it did."""
 
     protocol: str
     data: str
@@ -36,6 +41,7 @@ class Score:
     auroc: float
     auprc: float
     cpu_seconds: float
+    failed: str = ""
 
 
 def run(
@@ -73,8 +79,8 @@ def run(
     """
     scorers: dict[str, Scorer] = {f"awry:{name}": _awry(name) for name in detectors}
     scorers |= {name: scorer for name, scorer in peers().items() if name in rivals}
-    files = _files(Path(folder), sets)
-    done = _load(out)
+    files = npz_files(Path(folder), sets, "give ADBench's folder")
+    done = load(out, Score)
     have = {(s.protocol, s.data, s.detector, s.seed) for s in done}
     for path in track("adbench", files):
         for seed in range(seeds):
@@ -86,8 +92,7 @@ def run(
                         done.append(
                             _measure(protocol, path.stem, name, scorer, train, test, truth, seed)
                         )
-        if out is not None:
-            Path(out).write_text(json.dumps([asdict(s) for s in done], indent=0))
+        save(out, done)
     return done
 
 
@@ -106,66 +111,35 @@ def split(
 ) -> tuple[FloatArray, FloatArray, IntArray]:
     """Training rows, test rows and the labels of those, standardised by the training rows."""
     if protocol == "transductive":
-        train = test = _standardised(X, X)
+        train = test = standardised(X, X)
         return train, test, y
     groups = np.unique(X, axis=0, return_inverse=True)[1].ravel()
     first = np.random.default_rng(seed).permutation(groups.max() + 1) % 2 == 0
     learn = (y == 0) & first[groups]
-    return _standardised(X[learn], X[learn]), _standardised(X[learn], X[~learn]), y[~learn]
-
-
-def _standardised(reference: FloatArray, X: FloatArray) -> FloatArray:
-    scale = reference.std(axis=0)
-    return (X - reference.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
+    return standardised(X[learn], X[learn]), standardised(X[learn], X[~learn]), y[~learn]
 
 
 def _measure(
     protocol: str, data: str, name: str, scorer: Scorer,
     train: FloatArray, test: FloatArray, truth: IntArray, seed: int,
 ) -> Score:  # fmt: skip
-    start = time.process_time()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the peers
-        try:
-            scores = scorer(train, test, seed)
-        except (ValueError, np.linalg.LinAlgError, MemoryError):
-            # A detector that fails on a set knows nothing about it: chance level.
-            scores = np.zeros(len(test))
-    cpu = time.process_time() - start
+    scores, cpu, failed = attempt(lambda: scorer(train, test, seed), len(test))
+    if scores is None:  # It knows nothing about the set: chance level.
+        scores = np.zeros(len(test))
     auroc, auprc = float("nan"), float("nan")
     if 0 < truth.sum() < len(truth):
         auroc = float(roc_auc_score(truth, scores))
         auprc = float(average_precision_score(truth, scores))
-    return Score(protocol, data, name, seed, auroc, auprc, cpu)
+    return Score(protocol, data, name, seed, auroc, auprc, cpu, failed)
 
 
 def _awry(name: str) -> Scorer:
     def score(train: FloatArray, test: FloatArray, seed: int) -> FloatArray:
-        detector = registry.create(name)
-        if detector.card.stochastic:
-            detector.set_params(random_state=seed)
+        detector = create(name, seed)
         detector.fit(train)
         return detector.decision_scores_ if test is train else detector.decision_function(test)
 
     return score
-
-
-def _files(folder: Path, sets: Sequence[str] | None) -> list[Path]:
-    files = sorted(folder.glob("*.npz"))
-    if not files:
-        raise DataError("holds no .npz file", source=str(folder), remedy="give ADBench's folder")
-    if sets is None:
-        return files
-    chosen = [p for p in files if p.stem in sets or p.stem.partition("_")[2] in sets]
-    if not chosen:
-        raise DataError(f"holds none of {', '.join(sets)}", source=str(folder))
-    return chosen
-
-
-def _load(out: str | Path | None) -> list[Score]:
-    if out is None or not Path(out).exists():
-        return []
-    return [Score(**row) for row in json.loads(Path(out).read_text())]
 
 
 @dataclass(frozen=True)
@@ -224,18 +198,16 @@ def summarise(scores: Sequence[Score], protocol: str) -> list[Summary]:
 
 def markdown(scores: Sequence[Score], protocols: Sequence[str]) -> str:
     """The summaries as Markdown tables."""
-    head = (
-        "| detector | AUROC | AUPRC | mean rank | ± over seeds | CPU s |\n|---|---|---|---|---|---|"
-    )
+    head = ["detector", "AUROC", "AUPRC", "mean rank", "± over seeds", "CPU s"]
     lines = []
     for protocol in protocols:
-        lines += [f"### {protocol.replace('_', ' ').capitalize()}", "", head]
-        lines += [
-            f"| {r.detector} | {r.auroc:.4f} | {r.auprc:.4f} | {r.rank:.2f} | {r.spread:.4f} "
-            f"| {r.cpu_seconds:.1f} |"
+        rows = [
+            [r.detector, r.auroc, r.auprc, f"{r.rank:.2f}", r.spread, f"{r.cpu_seconds:.1f}"]
             for r in summarise(scores, protocol)
         ]
-        lines.append("")
+        title = protocol.replace("_", " ").capitalize()
+        lines += [f"### {title}", "", markdown_table(head, rows), ""]
+    lines += [f"- {line}" for line in failures(scores)]
     return "\n".join(lines)
 
 

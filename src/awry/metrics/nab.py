@@ -93,6 +93,17 @@ def read_corpus(root: str | Path) -> dict[str, Series]:
     return corpus
 
 
+def probationary(n: int, probation: float = PROBATION) -> int:
+    """Points at the start of a file of ``n`` that are not judged: a share, 750 at most by default.
+
+    Examples
+    --------
+    >>> probationary(1000), probationary(20_000)
+    (150, 750)
+    """
+    return int(np.ceil(min(np.floor(probation * n), probation * 5000)))
+
+
 def point_rewards(n: int, windows: ArrayLike, profile: Profile) -> tuple[FloatArray, IntArray]:
     """What flagging each point is worth, and the window it lies in (-1: none), each shape (n,).
 
@@ -136,7 +147,7 @@ def sweep(
     count = 0
     for name, series in corpus.items():
         n = len(series.values)
-        skip = int(np.ceil(min(np.floor(probation * n), probation * 5000)))
+        skip = probationary(n, probation)
         worth, window = point_rewards(n, series.windows, profile)
         values.append(_of(scores, name, n)[skip:])
         rewards.append(worth[skip:])
