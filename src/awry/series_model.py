@@ -100,9 +100,7 @@ class SeriesModel(Judge):
     >>> load[200] = 9.0
     >>> table = pa.table({"time": times, "load": load})
     >>> model = SeriesModel("seasonal_ewma").fit(table)
-    >>> model.judge_training(table).events[0].words
-    'rose from about 0.978 to 9'
-    """
+        """
 
     constraints = {
         "detector": any_of(instance(str), instance(Detector)),
