@@ -132,7 +132,9 @@ class WindowStatistics(SeriesDetector):
             size = min(window, len(X))
             # scipy centres its filters; moved by half a window they end at their point.
             how = {
-                "size": size, "axis": 0, "mode": "nearest",
+                "size": size, "axis": 0,
+                # A mirror keeps the ends from looking calm; but it would look ahead.
+                "mode": "nearest" if self.causal else "reflect",
                 "origin": (size - 1) // 2 if self.causal else 0,
             }  # fmt: skip
             mean = uniform_filter1d(values, **how)
