@@ -151,7 +151,7 @@ def test_every_row_knows_its_point():
     drop=st.integers(0, 3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_jitter_and_gaps_leave_the_grid_as_it_was(step, n, drop, seed):
     rng = np.random.default_rng(seed)
     keep = np.sort(rng.choice(np.arange(1, n - 1), n - 2 - drop, replace=False))
@@ -401,7 +401,7 @@ _STAMPS = st.one_of(
     rows=st.lists(st.tuples(_STAMPS, _CELLS, st.sampled_from(["a", "b", ""])), max_size=40),
     as_=st.sampled_from(["auto", "series"]),
 )
-@settings(max_examples=60)
+@settings(max_examples=40)
 def test_any_table_with_a_time_column_gives_a_result_or_says_why(rows, as_):
     table = {
         "time": pa.array([r[0] for r in rows], pa.string()),
