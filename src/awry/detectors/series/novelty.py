@@ -25,8 +25,9 @@ class Novelty(OnlineDetector):
 
     Each point is described by the mean, standard deviation, maximum, minimum and range of the
     windows that end at it, in units of their standard deviation so far. Its distance to the nearest
-    description at least half the longest window older is taken for several sets of windows; the score is the geometric mean of one plus the distances, less one. What has happened
-    once is known from then on.
+    description at least half the longest window older is taken for several sets of windows; the
+    score is the geometric mean of one plus the distances, less one. What has happened once is known
+    from then on.
 
     Parameters
     ----------

@@ -128,7 +128,8 @@ class SeasonalEWMA(BandDetector):
         scale = 1.4826 * _medians(np.abs(errors))
         deviation = np.sqrt(np.nan_to_num(_means(errors**2)))
         scale = np.where(scale > 0, scale, deviation)
-        variance = np.where(scale > 0, scale, 1.0) ** 2
+        # Squares of what is smaller still would vanish.
+        variance = np.where(scale > 0, np.maximum(scale, 1e-140), 1.0) ** 2
         ticks = np.array([0, seasons if seasons >= _SEASONS[0] else 0])
         return _State(level, season, variance, LEAST_SCALE**2 * variance, ticks)
 

@@ -127,13 +127,21 @@ class SeriesAuto(SeriesDetector):
 
     def _joined(self, statistics: FloatArray, shapes: FloatArray) -> FloatArray:
         """One score for each channel, those not judged NaN; a part that cannot judge adds 0."""
-        shapes = np.broadcast_to(shapes.reshape(len(shapes), -1), statistics.shape)
+        shapes = self._steadied(shapes)
         parts = (statistics / self.statistics_level_, shapes / self.shapes_level_)
         known = [np.log1p(np.where(np.isnan(part), 0.0, part)) for part in parts]
         unknown = np.isnan(parts[0]) & np.isnan(parts[1])
         scores = np.full((len(statistics), self.n_features_in_), np.nan)
         scores[:, self.judged_] = np.where(unknown, np.nan, known[0] + known[1])
         return scores
+
+    def _steadied(self, shapes: FloatArray) -> FloatArray:
+        """Shapes' scores (T, d), those at the ends, means over few windows, as further inside."""
+        shapes = shapes.reshape(len(shapes), -1)
+        if self.causal:
+            return shapes
+        edge = min(self.shapes_.windows_[0] // 2, (len(shapes) - 1) // 2)
+        return shapes[np.clip(np.arange(len(shapes)), edge, len(shapes) - 1 - edge)]
 
     def _choice(self, half: int) -> str:
         words = "statistics of windows of " + ", ".join(map(str, self.statistics_.windows))

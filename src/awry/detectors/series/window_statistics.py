@@ -131,20 +131,21 @@ class WindowStatistics(SeriesDetector):
         for window in self.windows:
             size = min(window, len(X))
             # scipy centres its filters; moved by half a window they end at their point.
-            how = {
-                "size": size, "axis": 0,
-                # A mirror keeps the ends from looking calm; but it would look ahead.
-                "mode": "nearest" if self.causal else "reflect",
-                "origin": (size - 1) // 2 if self.causal else 0,
-            }  # fmt: skip
-            mean = uniform_filter1d(values, **how)
+            how = {"size": size, "axis": 0, "origin": (size - 1) // 2 if self.causal else 0}
+            mean = uniform_filter1d(values, mode="nearest", **how)
             # Around the window's own level squares keep their digits.
             centre = values.mean(axis=0) if not self.causal else values[0]
-            square = uniform_filter1d((values - centre) ** 2, **how)
+            square = uniform_filter1d((values - centre) ** 2, mode="nearest", **how)
             deviation = np.sqrt(np.maximum(square - (mean - centre) ** 2, 0.0))
-            high, low = maximum_filter1d(values, **how), minimum_filter1d(values, **how)
-            columns += [mean, deviation, high, low, high - low]
-            wide |= maximum_filter1d(holes.astype(np.uint8), **how).astype(bool)
+            high = maximum_filter1d(values, mode="nearest", **how)
+            low = minimum_filter1d(values, mode="nearest", **how)
+            around = np.arange(len(X))
+            if not self.causal:
+                # At the ends the nearest whole window, which is as ordinary as any.
+                around = np.clip(around, size // 2, len(X) - 1 - (size - 1) // 2)
+            columns += [part[around] for part in (mean, deviation, high, low, high - low)]
+            holed = maximum_filter1d(holes.astype(np.uint8), mode="nearest", **how)
+            wide |= holed[around].astype(bool)
         return np.stack(columns, axis=-1), wide
 
     def _distances(self, found: np.ndarray, at: IntArray | None = None) -> FloatArray:
