@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -99,8 +100,9 @@ def save(out: str | Path | None, scores: Sequence[Any]) -> None:
 
 
 def failures(scores: Sequence[_Attempt]) -> list[str]:
-    """Who failed where, in words."""
-    return [f"{s.detector} failed on {s.data} ({s.failed})" for s in scores if s.failed]
+    """Who failed where and how often, in words."""
+    found = Counter(f"{s.detector} failed on {s.data} ({s.failed})" for s in scores if s.failed)
+    return [line + f", {times} times" * (times > 1) for line, times in found.items()]
 
 
 def markdown_table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
