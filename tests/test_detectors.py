@@ -20,8 +20,12 @@ from awry.detectors import ECOD
 
 DETECTORS = registry.detectors("table")
 SERIES = registry.detectors("series")
-#: Detectors made of others, with cheap members.
+# Some checks fit on a handful of rows, of which a network detector warns.
+pytestmark = pytest.mark.filterwarnings("ignore:.*are few for a network")
+#: Detectors made of others, with cheap members, and networks, with few epochs.
 CHEAP = {
+    "autoencoder": {"epochs": 20},
+    "vae": {"epochs": 20},
     "ensemble": {"detectors": ["ecod", "hbos"]},
     "voting": {"detectors": ["ecod", "hbos", "modified_zscore"]},
     "feature_bagging": {"detector": "hbos", "n_estimators": 4},

@@ -1,0 +1,133 @@
+"""Batches for training: from arrays in memory or on disk, or from any iterable of batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from awry.nn.network import Batch
+
+#: Below this many held-out rows their loss says little, and none are held out.
+MIN_HELD_OUT = 5
+
+
+class Source(Protocol):
+    """Where batches come from, the same whenever asked for the same epoch."""
+
+    def batches(self, size: int, seed: int) -> Iterator[Batch]:
+        """The rows to learn from, in the order of ``seed``."""
+
+    def held_out(self, size: int) -> Iterator[Batch]:
+        """The rows set aside, in one order; none if there are none."""
+
+    def fingerprint(self) -> list[float]:
+        """Numbers that tell this data from other data."""
+
+
+def make_source(data: Any, validation_fraction: float, seed: int) -> Source:
+    """A :class:`Source` of a tuple of arrays of equal length, or of an iterable of batches."""
+    if isinstance(data, tuple) or hasattr(data, "shape"):
+        arrays = data if isinstance(data, tuple) else (data,)
+        return Arrays(arrays, validation_fraction, seed)
+    return Stream(data, validation_fraction)
+
+
+def as_batch(values: Any) -> Batch:
+    """Arrays, or one, as tensors; floats become single precision."""
+    return tuple(_tensor(v) for v in (values if isinstance(values, tuple) else (values,)))
+
+
+def _tensor(values: Any) -> torch.Tensor:
+    array = np.asarray(values)
+    if array.dtype.kind == "f":
+        array = array.astype(np.float32, copy=False)
+    # torch wants memory that is writable and runs forwards.
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
+class Arrays:
+    """Rows of arrays, memory-mapped ones included, in a new order each epoch.
+
+    Parameters
+    ----------
+    arrays : tuple of array-likes of equal length
+        Anything with a length that takes an array of row numbers.
+    validation_fraction : float
+        Share of the rows set aside, drawn by ``seed``.
+    seed : int
+    """
+
+    def __init__(self, arrays: tuple[Any, ...], validation_fraction: float, seed: int) -> None:
+        self.arrays = arrays
+        n = len(arrays[0])
+        aside = int(n * validation_fraction)
+        order = np.random.default_rng(seed).permutation(n)
+        aside = aside if aside >= MIN_HELD_OUT else 0
+        self.aside, self.rows = np.sort(order[:aside]), np.sort(order[aside:])
+
+    def _take(self, rows: np.ndarray) -> Batch:
+        return as_batch(tuple(array[rows] for array in self.arrays))
+
+    def batches(self, size: int, seed: int) -> Iterator[Batch]:
+        order = np.random.default_rng(seed).permutation(self.rows)
+        # Even parts: a last batch of one row has no variance to normalise by.
+        for rows in np.array_split(order, max(1, -(-len(order) // size))):
+            yield self._take(rows)
+
+    def held_out(self, size: int) -> Iterator[Batch]:
+        for start in range(0, len(self.aside), size):
+            yield self._take(self.aside[start : start + size])
+
+    def fingerprint(self) -> list[float]:
+        picks = np.linspace(0, len(self.rows) - 1, 16).astype(int)
+        sums = [float(t.double().sum()) for t in self._take(self.rows[np.unique(picks)])]
+        return [float(len(self.rows)), float(len(self.aside)), *sums]
+
+
+class Stream:
+    """Batches as they come from an iterable, for data larger than memory.
+
+    Rows are set aside at even steps, so that every pass sets aside the same ones, and learnt from
+    in the order they come: shuffle on disk if that order means something. ``size`` has no say but
+    that larger batches are cut.
+
+    Parameters
+    ----------
+    source : iterable of arrays or of tuples of arrays
+        Gives the same batches each time it is iterated; a generator, which gives them once, will
+        not do.
+    validation_fraction : float
+    """
+
+    def __init__(self, source: Iterable[Any], validation_fraction: float) -> None:
+        if iter(source) is source:
+            raise ValueError(
+                "batches must come from an object that can be iterated once per epoch, "
+                f"got {type(source).__name__}, which gives them once; pass a class with __iter__"
+            )
+        self.source = source
+        self.every = round(1 / validation_fraction) if validation_fraction else 0
+
+    def _parts(self, aside: bool, size: int) -> Iterator[Batch]:
+        seen = 0
+        for values in self.source:
+            batch = as_batch(values)
+            number = torch.arange(seen, seen + len(batch[0]))
+            seen += len(batch[0])
+            chosen = number % self.every == self.every - 1 if self.every else number < 0
+            rows = torch.nonzero(chosen if aside else ~chosen)[:, 0]
+            for part in rows.tensor_split(-(-len(rows) // size)) if len(rows) else ():
+                yield tuple(t[part] for t in batch)
+
+    def batches(self, size: int, seed: int) -> Iterator[Batch]:
+        return self._parts(False, size)
+
+    def held_out(self, size: int) -> Iterator[Batch]:
+        return self._parts(True, size)
+
+    def fingerprint(self) -> list[float]:
+        first = as_batch(next(iter(self.source)))
+        return [float(len(first[0])), *(float(t.double().sum()) for t in first)]
