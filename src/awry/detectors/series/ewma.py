@@ -57,7 +57,7 @@ class EWMA(OnlineDetector):
     >>> import numpy as np
     >>> x = np.r_[np.tile([9.0, 10.0, 11.0], 30), np.full(8, 12.0)]
     >>> EWMA().fit(x).decision_scores_[[80, 91, 97]].round(1)
-    array([0.1, 1.9, 3.4])
+    array([0.3, 1.6, 3.4])
     """
 
     card = Card(
