@@ -31,12 +31,16 @@ def write_all(folder: Path) -> None:
             path.write_text(text)
 
 
+#: Order of the modalities on the page.
+_ORDER = ("table", "series", "sequence", "stream", "image", "video", "graph", "text")
+
+
 def detectors() -> str:
     """The table of detectors by family."""
-    cards = sorted(registry.cards(), key=lambda c: (c.family, c.name))
+    cards = sorted(registry.cards(), key=lambda c: (_ORDER.index(c.modality), c.family, c.name))
     lines = ["# Detectors", "", "Made from the cards, as `awry detectors` is.", ""]
-    for family, members in itertools.groupby(cards, key=lambda c: c.family):
-        lines += [f"## {family.capitalize()}", ""]
+    for (modality, family), members in itertools.groupby(cards, lambda c: (c.modality, c.family)):
+        lines += [f"## {modality.capitalize()}: {family}", ""]
         lines += [
             "| detector | finds | misses | fit | score | paper |",
             "|---|---|---|---|---|---|",

@@ -20,8 +20,11 @@ def detectors(name: str | None, modality: str | None, json_: bool) -> None:
             click.echo(as_json([card.to_dict() for card in cards]))
         else:
             table(
-                ["name", "family", "calls anomalous", "finds", "fit", "score"],
-                [[c.name, c.family, c.summary, c.finds, c.fit_cost, c.score_cost] for c in cards],
+                ["name", "of", "family", "calls anomalous", "finds", "fit", "score"],
+                [
+                    [c.name, c.modality, c.family, c.summary, c.finds, c.fit_cost, c.score_cost]
+                    for c in cards
+                ],
             )
         return
     cls = registry.get(name)
