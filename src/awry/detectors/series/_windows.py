@@ -19,6 +19,9 @@ DEFAULT_WINDOW = 32
 #: Numbers in the tables of windows a detector is fitted on and that are scored at a time.
 FIT_CELLS, SCORE_CELLS = 1 << 25, 1 << 22
 
+#: Points, and numbers of all channels together, in a window that is chosen for want of another.
+MOST_POINTS, MOST_CELLS = 256, 2048
+
 #: Constraints of the parameters all of them have.
 CONSTRAINTS = {
     "window": any_of(nothing(), integer(2)),
@@ -30,11 +33,16 @@ CONSTRAINTS = {
 
 
 def window_length(X: Series, window: int | None) -> int:
-    """``window``, or the period of the channel that has one, cut to a quarter of the series."""
+    """``window``, or the period of the channel that has one, cut to a quarter of the series.
+
+    A window chosen here holds at most ``MOST_POINTS`` points and ``MOST_CELLS`` numbers of all
+    channels: of a day of minutes a part shows what is odd, and at a fraction of the cost.
+    """
     if window is None:
         periods = (dominant_period(channel) for channel in X.values.T)
         window = next((p for p in periods if p is not None), DEFAULT_WINDOW)
-        window = max(min(window, len(X) // 4), 2)
+        most = min(len(X) // 4, MOST_POINTS, MOST_CELLS // X.values.shape[1])
+        window = max(min(window, most), 2)
     return min(window, len(X))
 
 
