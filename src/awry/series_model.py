@@ -103,7 +103,7 @@ class SeriesModel(Judge):
     >>> load[200] = 9.0
     >>> table = pa.table({"time": times, "load": load})
     >>> model = SeriesModel("seasonal_ewma").fit(table)
-        """
+    """
 
     constraints = {
         "detector": any_of(instance(str), instance(Detector)),
