@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -13,8 +13,7 @@ from awry.core.detector import Detector
 from awry.core.errors import DataError
 from awry.core.inputs import FloatArray, IntArray, check_labels
 from awry.core.params import any_of, boolean, instance, integer, listing, nothing
-from awry.core.registry import UnknownDetectorError
-from awry.core.series import OnlineDetector, Series, join_channels
+from awry.core.series import OnlineDetector, Series
 from awry.core.surprise import OWN_TAILS, Surprise
 from awry.core.threshold import Fixed, Threshold, make_threshold
 from awry.data.roles import NotSeries, Roles, find_roles
@@ -22,10 +21,9 @@ from awry.data.series import Known, SeriesSet, read_series
 from awry.judge import Judge
 from awry.series_result import SeriesResult, make_result
 
-#: What ``"auto"`` stands for: the first of these there is.
-AUTO = ("series_auto", "seasonal_ewma", "windowed")
-#: The same for more than ``OWN_TAILS`` series, which one detector takes as its channels.
-AUTO_MANY = ("seasonal_ewma", "ewma")
+#: What ``"auto"`` stands for; where it must not look ahead; and for more than ``OWN_TAILS`` series,
+#: which one detector takes as its channels.
+AUTO, AUTO_CAUSAL, AUTO_MANY = "series_auto", "novelty", "seasonal_ewma"
 #: Share of normal points flagged: of one a minute one a day or so; a hundredth would be fifteen.
 ALPHA = 1e-3
 #: What that came to on drawn clean series of 2,000 points: about half an event a series, as scores
@@ -202,7 +200,7 @@ class SeriesModel(Judge):
         if not (isinstance(detector, OnlineDetector) and detector.card.univariate):
             return [[i] for i in range(len(read))]
         steps = np.rint(read.steps * 1e6).astype(np.int64)
-        starts = np.array([_start(s) for s in read.series])
+        starts = np.array([read.start(i) for i in range(len(read))])
         groups: dict[tuple[int, int], list[int]] = {}
         for i, (step, start) in enumerate(zip(steps.tolist(), starts.tolist(), strict=True)):
             groups.setdefault((step, start % step), []).append(i)
@@ -211,7 +209,8 @@ class SeriesModel(Judge):
     def _make(self, points: int, *, many: bool = False) -> Detector:
         """An unfitted detector for a series of so many points."""
         if self.detector == "auto":
-            made = _first(AUTO_MANY if many else AUTO, self.params or {})
+            name = AUTO_MANY if many else AUTO_CAUSAL if self.causal else AUTO
+            made = registry.create(name, **(self.params or {}))
             if "random_state" in made.get_params(deep=False):
                 made.set_params(random_state=self.random_state)
         else:
@@ -240,10 +239,10 @@ class SeriesModel(Judge):
         """Scores (T,) of the series of one detector; none where it cannot judge them."""
         keys = [read.keys[i] for i in members]
         step = round(read.steps[members[0]] * 1e6)
-        first = min(_start(read.series[i]) for i in members)
-        leads = [(_start(read.series[i]) - first) // step for i in members]
+        first = min(map(read.start, members))
+        leads = [(read.start(i) - first) // step for i in members]
         places = list(range(len(members)))
-        X = _side_by_side(read, members, leads, places, len(members))
+        X = read.side_by_side(members, leads, places, len(members))
         detector = self._make(len(X), many=len(members) > 1)
         try:
             if len(X) < detector.card.min_rows:
@@ -253,7 +252,7 @@ class SeriesModel(Judge):
             else:
                 detector.fit(X)
                 # The channels' own scores, from the hooks that ``fit`` itself goes through.
-                scores = _split(read, members, leads, places, np.asarray(detector._fit(X, None)))
+                scores = read.apart(members, leads, places, np.asarray(detector._fit(X, None)))
         except (ValueError, ArithmeticError) as error:
             if len(read) == 1 and isinstance(error, ValueError):
                 raise
@@ -339,21 +338,22 @@ class SeriesModel(Judge):
 
     def _score_part(self, read: SeriesSet, part: Part, members: list[int]) -> dict[str, FloatArray]:
         """Raw scores of the series of one detector, which go on where it ended."""
-        ahead = [(_start(read.series[i]) - part.end) // part.step - 1 for i in members]
+        ahead = [(read.start(i) - part.end) // part.step - 1 for i in members]
         nearest = min(ahead)
         if len(part.keys) == 1:
-            X, skip = self._continued(read.series[members[0]], part, nearest)
+            X, skip = self._continued(read, members[0], part, nearest)
             return {part.keys[0]: part.detector.decision_function(X)[skip:]}
         # The season goes on over the gap; whole seasons of it tell nothing.
         leads = [a - nearest + nearest % part.period for a in ahead]
         places = [part.keys.index(read.keys[i]) for i in members]
-        X = _side_by_side(read, members, leads, places, len(part.keys))
+        X = read.side_by_side(members, leads, places, len(part.keys))
         found = np.asarray(part.detector._score(X))
-        scores = _split(read, members, leads, places, found)
+        scores = read.apart(members, leads, places, found)
         return {read.keys[i]: own for i, own in zip(members, scores, strict=True)}
 
-    def _continued(self, series: Series, part: Part, ahead: int) -> tuple[Series, int]:
+    def _continued(self, read: SeriesSet, i: int, part: Part, ahead: int) -> tuple[Series, int]:
         """A series with what its detector needs before it, and how much that is."""
+        series = read.series[i]
         if isinstance(part.detector, OnlineDetector):
             gap, before = ahead % part.period, part.context[:0]
         elif 0 <= ahead < CONTEXT:
@@ -362,7 +362,7 @@ class SeriesModel(Judge):
             return series, 0
         skip = len(before) + gap
         empty = np.full((gap, series.values.shape[1]), np.nan)
-        first = _start(series) - skip * part.step
+        first = read.start(i) - skip * part.step
         times = (first + part.step * np.arange(skip + len(series))).astype("M8[us]")
         return Series(np.vstack([before, empty, series.values]), times), skip
 
@@ -402,26 +402,11 @@ class SeriesModel(Judge):
         return {k: getattr(p.detector, "choice_", None) for p in self.parts_ for k in p.keys}
 
 
-def _first(names: Sequence[str], params: dict[str, Any]) -> Detector:
-    """The first detector of ``names`` there is."""
-    for name in names[:-1]:
-        try:
-            return registry.create(name, **params)
-        except UnknownDetectorError:
-            continue
-    return registry.create(names[-1], **params)
-
-
 def _taken_for(roles: Roles) -> str:
     values = ", ".join(p.name for p in roles.values[:6])
     more = f" and {len(roles.values) - 6} more" if len(roles.values) > 6 else ""
     each = f", a series for each {', '.join(roles.by)}" if roles.by else ""
     return f"taken for series: {values}{more} over {roles.time.name}{each} (--as table overrides)"
-
-
-def _start(series: Series) -> int:
-    assert series.times is not None
-    return int(series.times[0].astype(np.int64))
 
 
 def _probation(points: int) -> int:
@@ -430,33 +415,3 @@ def _probation(points: int) -> int:
 
 def _by(read: SeriesSet) -> str | None:
     return ", ".join(read.by) or None
-
-
-def _side_by_side(
-    read: SeriesSet, members: Sequence[int], leads: Sequence[int], places: Sequence[int], most: int
-) -> Series:
-    """Series as the channels of one of ``most`` series, each at its place and ``leads`` points
-    after the start."""
-    if most == 1:
-        return read.series[members[0]]
-    d = len(read.channels)
-    T = max(lead + len(read.series[i]) for i, lead in zip(members, leads, strict=True))
-    values = np.full((T, d * most), np.nan)
-    for i, lead, at in zip(members, leads, places, strict=True):
-        values[lead : lead + len(read.series[i]), at * d : (at + 1) * d] = read.series[i].values
-    return Series(values)
-
-
-def _split(
-    read: SeriesSet,
-    members: Sequence[int],
-    leads: Sequence[int],
-    places: Sequence[int],
-    found: FloatArray,
-) -> list[FloatArray]:
-    """Scores (T,) of each of the series that are side by side in ``found``."""
-    out, d = [], len(read.channels)
-    for i, lead, at in zip(members, leads, places, strict=True):
-        own = found[lead : lead + len(read.series[i]), at * d : (at + 1) * d]
-        out.append(np.nan_to_num(join_channels(own)))
-    return out

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from awry.core.errors import DataError
 from awry.core.inputs import UNLABELLED, FloatArray, IntArray
-from awry.core.series import BoolArray, Series
+from awry.core.series import BoolArray, Series, join_channels
 from awry.data import wording
 from awry.data.columns import ColumnProfile
 from awry.data.encoders import number_of
@@ -87,6 +87,38 @@ class SeriesSet:
         rows = np.flatnonzero(self.rows == i)
         np.maximum.at(found, self.points[rows], y[rows])
         return found
+
+    def start(self, i: int) -> int:
+        """The time of the first point of series ``i``, in microseconds."""
+        times = self.series[i].times
+        assert times is not None
+        return int(times[0].astype(np.int64))
+
+    def side_by_side(
+        self, members: Sequence[int], leads: Sequence[int], places: Sequence[int], most: int
+    ) -> Series:
+        """Series as the channels of one, which has room for ``most``.
+
+        Each stands at its place and ``leads`` points after the start.
+        """
+        if most == 1:
+            return self.series[members[0]]
+        d = len(self.channels)
+        ends = [lead + len(self.series[i]) for i, lead in zip(members, leads, strict=True)]
+        values = np.full((max(ends), d * most), np.nan)
+        for i, lead, end, at in zip(members, leads, ends, places, strict=True):
+            values[lead:end, at * d : (at + 1) * d] = self.series[i].values
+        return Series(values)
+
+    def apart(
+        self, members: Sequence[int], leads: Sequence[int], places: Sequence[int], found: FloatArray
+    ) -> list[FloatArray]:
+        """Scores (T,) of each of the series that are side by side in ``found``."""
+        out, d = [], len(self.channels)
+        for i, lead, at in zip(members, leads, places, strict=True):
+            own = found[lead : lead + len(self.series[i]), at * d : (at + 1) * d]
+            out.append(np.nan_to_num(join_channels(own)))
+        return out
 
 
 @dataclass(frozen=True)
