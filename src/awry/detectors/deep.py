@@ -5,11 +5,15 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
-from typing import TYPE_CHECKING, Any, TypedDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 
 import numpy as np
+from scipy.stats import rankdata
+from sklearn.utils.validation import check_is_fitted
 
 from awry.core.detector import Detector
+from awry.core.errors import ModelError
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.optional import optional
 from awry.core.params import (
@@ -29,8 +33,8 @@ if TYPE_CHECKING:
 
 #: Fewer rows than this, or than two per column, are few for a network.
 ENOUGH_ROWS = 100
-#: Steps a training aims at when the epochs are not given.
-_STEPS = 10_000
+#: What scores may differ by between onnxruntime and awry, and the rows it is tried on.
+_EXPORT_TOLERANCE, _TRIED = 1e-4, 256
 #: A column whose spread is below this share of its size is constant but for rounding.
 _ROUNDING = 1e-12
 
@@ -61,16 +65,17 @@ class Training(TypedDict, total=False):
 
 
 class _Scaled:
-    """Rows of a table, standardised when they are taken."""
+    """Rows of a table, or windows of a series, standardised when they are taken."""
 
-    def __init__(self, X: FloatArray, center: FloatArray, scale: FloatArray) -> None:
+    def __init__(self, X: Any, center: FloatArray, scale: FloatArray) -> None:
         self.X, self.center, self.scale = X, center, scale
 
     def __len__(self) -> int:
         return len(self.X)
 
     def __getitem__(self, rows: Any) -> FloatArray:
-        return (self.X[rows] - self.center) / self.scale
+        scaled: FloatArray = (self.X[rows] - self.center) / self.scale
+        return scaled
 
 
 class DeepDetector(Detector):
@@ -125,6 +130,13 @@ class DeepDetector(Detector):
     """
 
     transient = ("_network",)
+    #: Where the epochs are not given: steps that a training aims at, fewest and most passes.
+    _steps: ClassVar[int] = 10_000
+    _passes: ClassVar[tuple[int, int]] = (10, 100)
+    #: What the network takes one of, and a detector that needs fewer of them.
+    _items: ClassVar[str] = "rows of {d} columns"
+    _instead: ClassVar[str] = "knn"
+
     constraints = {
         "hidden": any_of(nothing(), listing(integer(1))),
         "dropout": real(0, 1, "[)"),
@@ -193,7 +205,8 @@ class DeepDetector(Detector):
             init.__signature__ = inspect.Signature(list(named.values()))
         if cls.__doc__:
             own_words = [line for line in cls.__doc__.splitlines() if " : " in line]
-            cls.__doc__ = cls.__doc__.replace("    **training\n", _shared_words(own_words))
+            shared = next(b.__doc__ for b in cls.__mro__[1:] if "contamination : " in str(b.__doc__))
+            cls.__doc__ = cls.__doc__.replace("    **training\n", _shared_words(shared, own_words))
         super().__init_subclass__(**kwargs)
 
     # -- what a subclass writes -------------------------------------------------------------------
@@ -211,30 +224,35 @@ class DeepDetector(Detector):
     # -- fitting ----------------------------------------------------------------------------------
 
     def _fit(self, X: FloatArray, y: IntArray | None) -> None:
+        self._measure(X)
+        supervised = self.card.supervision != "none"
+        self._train(X, self._known_labels(y, len(X)) if supervised else None)
+
+    def _train(self, X: Any, labels: IntArray | None = None) -> None:
+        """Train on the items of ``X`` (n, ...), which are standardised as they are taken."""
         nn = self._torch_side("trainer")
-        n, d = X.shape
-        if n < max(ENOUGH_ROWS, 2 * d):
+        n, d = len(X), self.n_features_in_
+        enough = max(ENOUGH_ROWS, 2 * d)
+        if n < enough:
             warnings.warn(
-                f"{type(self).__name__}: {n} rows of {d} columns are few for a network; give at "
-                f"least {max(ENOUGH_ROWS, 2 * d)}, or use another detector, such as knn",
+                f"{type(self).__name__}: {n} {self._items.format(d=d)} are few for a network; give "
+                f"at least {enough}, or use another detector, such as {self._instead}",
                 FewRowsWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
         seed = self._seed()
-        self._measure(X)
         with self._torch_side("device").seeded(seed):
             network = self._build(d)
         batch_size = self.batch_size or int(np.clip(2 ** round(np.log2(n / 30 + 1)), 32, 1024))
         trainer = nn.Trainer(
-            epochs=self.epochs or int(np.clip(_STEPS * batch_size / n, 10, 100)),
+            epochs=self.epochs or int(np.clip(self._steps * batch_size / n, *self._passes)),
             batch_size=batch_size,
             **{name: getattr(self, name) for name in _PASSED_ON},
             seed=seed,
             name=self.card.name,
         )
         rows = _Scaled(X, self.center_, self.scale_)
-        data = (rows,) if self.card.supervision == "none" else (rows, self._known_labels(y, n))
-        self.history_ = trainer.fit(network, data)
+        self.history_ = trainer.fit(network, (rows,) if labels is None else (rows, labels))
         self.weights_ = {k: v.numpy().copy() for k, v in network.state_dict().items()}
         self.__dict__.pop("_network", None)
 
@@ -245,7 +263,7 @@ class DeepDetector(Detector):
         """Widths of the hidden layers for ``d`` columns."""
         if self.hidden is not None:
             return list(self.hidden)
-        first = int(np.clip(2 ** np.ceil(np.log2(4 * d)), 16, 256))
+        first = int(np.clip(2 ** np.ceil(np.log2(4 * d)), 64, 512))
         return [first, first // 2]
 
     @staticmethod
@@ -254,6 +272,54 @@ class DeepDetector(Detector):
         return max(1, round(d**0.5))
 
     # -- scoring ----------------------------------------------------------------------------------
+
+    def to_onnx(
+        self, path: str | os.PathLike[str], *, int8: bool = False, rows: Any = None
+    ) -> dict[str, Any]:
+        """Write the whole path from a row to its score as an ONNX model, and try it.
+
+        The input is ``rows`` (n, d), float64, the output ``scores`` (n,).
+
+        Parameters
+        ----------
+        path : path-like
+        int8 : bool, default=False
+            Keep weights in 8 bits, see :func:`awry.nn.export.to_onnx`.
+        rows : array-like of shape (n, d), optional
+            What to try it on; rows drawn with the training data's means and spreads by default.
+
+        Returns
+        -------
+        dict
+            ``"bytes"``, the size of the file; ``"difference"``, the largest between onnxruntime's
+            scores and awry's, as a share of one more than awry's; ``"rank_correlation"`` of both.
+
+        Raises
+        ------
+        ModelError
+            Where the scores differ by more than 1e-4 although weights are kept in 32 bits.
+        """
+        check_is_fitted(self)
+        export = self._torch_side("export")
+        if rows is None:
+            noise = np.random.default_rng(0).normal(size=(_TRIED, *self._item_shape()))
+            rows = self.center_ + self.scale_ * noise
+        rows = self._check_items(rows)
+        center, scale = (np.broadcast_to(a, rows.shape[1:]) for a in (self.center_, self.scale_))
+        export.to_onnx(self.bare_network(), center, scale, path, int8=int8)
+        mine, theirs = self._apply(self.network_.score, rows), export.run_onnx(path, rows)
+        difference = float((np.abs(mine - theirs) / (1 + np.abs(mine))).max())
+        if not int8 and not difference <= _EXPORT_TOLERANCE:
+            raise ModelError(
+                f"{path}: onnxruntime's scores differ from awry's by {difference:.2g}; "
+                "do not use the file"
+            )
+        ranks = rankdata(mine), rankdata(theirs)
+        return {
+            "bytes": Path(path).stat().st_size,
+            "difference": difference,
+            "rank_correlation": float(np.corrcoef(*ranks)[0, 1]),
+        }
 
     @property
     def network_(self) -> Network:
@@ -273,6 +339,14 @@ class DeepDetector(Detector):
         network.load_state_dict({k: torch.tensor(v) for k, v in self.weights_.items()})
         return network.eval()
 
+    def _item_shape(self) -> tuple[int, ...]:
+        """The shape of what the network takes one of."""
+        return (self.n_features_in_,)
+
+    def _check_items(self, rows: Any) -> FloatArray:
+        """What the network takes, as an array (n, ...)."""
+        return np.asarray(self._check_input(rows, reset=False))
+
     def _score(self, X: FloatArray) -> FloatArray:
         return self._apply(self.network_.score, X)
 
@@ -283,7 +357,7 @@ class DeepDetector(Detector):
         values = self._apply(lambda x: scoring.integrated_gradients(network.score, x), X)
         return values, self._score(X) - values.sum(axis=1)
 
-    def _apply(self, function: Any, X: FloatArray) -> FloatArray:
+    def _apply(self, function: Any, X: Any) -> FloatArray:
         scoring = self._torch_side("scoring")
         rows = _Scaled(X, self.center_, self.scale_)
         done: FloatArray = scoring.score_batches(function, rows, network=self.network_)
@@ -303,9 +377,8 @@ _PASSED_ON = (
 )  # fmt: skip
 
 
-def _shared_words(own: list[str]) -> str:
+def _shared_words(base: str, own: list[str]) -> str:
     """The base's documentation of the parameters that a subclass does not document itself."""
-    base = DeepDetector.__doc__ or ""
     section = base.partition("    ----------\n")[2].partition("\n    Attributes\n")[0]
     named = {line.strip().partition(" : ")[0] for line in own}
     kept, keep = [], True

@@ -72,7 +72,7 @@ class Network(nn.Module):
 
     def base(self, x: Tensor) -> Tensor:
         """What a row's score (n,) holds beyond the sum of its ``terms``: nothing by default."""
-        return x.new_zeros(len(x))
+        return x.new_zeros(x.shape[0])
 
     @property
     def has_terms(self) -> bool:

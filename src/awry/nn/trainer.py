@@ -108,7 +108,7 @@ class Trainer:
                 network,
                 source,
             )
-            network.load_state_dict(weights)
+            network.load_state_dict({k: torch.from_numpy(v) for k, v in weights.items()})
         else:
             _, history = self._run(fabric, network, source)
         network.cpu().eval()
@@ -125,7 +125,7 @@ class Trainer:
 
     def _run(
         self, fabric: lightning_fabric.Fabric, network: Network, source: Source
-    ) -> tuple[dict[str, Tensor], History]:
+    ) -> tuple[dict[str, np.ndarray], History]:
         run = _Run(self, fabric, network, source)
         first = next(source.batches(self.batch_size, self.seed), None)
         if first is None:
@@ -133,7 +133,8 @@ class Trainer:
         cudnn = torch.backends.cudnn.flags(deterministic=True, benchmark=False)
         with cudnn, few_threads(network, first[0]):
             run.train()
-        return {k: v.cpu() for k, v in run.network.state_dict().items()}, run.history
+        # Arrays: a tensor does not outlive the process that made it.
+        return {k: v.cpu().numpy() for k, v in run.network.state_dict().items()}, run.history
 
 
 class _Run:
@@ -247,7 +248,8 @@ class _Run:
         """Learn from a batch, in two halves where it does not fit in memory."""
         rows = len(batch[0])
         try:
-            losses = self.network.step(self._to_device(self._share(batch)), i, self._descend)
+            with self.fabric.autocast():
+                losses = self.network.step(self._to_device(self._share(batch)), i, self._descend)
         except RuntimeError as error:
             alone = self.fabric.world_size == 1
             if not out_of_memory(error) or rows < _FEWEST_ROWS or not alone:
@@ -268,7 +270,9 @@ class _Run:
     def _descend(self, loss: Tensor, part: str = "all") -> None:
         optimiser, fabric = self.optimisers[part], self.fabric
         optimiser.zero_grad()
-        fabric.backward(loss)
+        # Gradients take the precision of what they are gradients of.
+        with torch.autocast(fabric.device.type, enabled=False):
+            fabric.backward(loss)
         if fabric.world_size > 1:
             for parameter in self.parts[part]:
                 if parameter.grad is not None:

@@ -117,16 +117,15 @@ class VAENetwork(Network):
     def terms(self, x: Tensor) -> Tensor:
         """-E log p(x_j | z) by column, the mean over the draws of z."""
         mean, log_variance = self.encode(x)
-        spread = torch.exp(0.5 * log_variance)
-        total = torch.zeros_like(x)
-        for draw in self.noise:
-            total = total + self.nll(x, mean + spread * draw)
-        return total / len(self.noise)
+        draws = len(self.noise)
+        z = mean + torch.exp(0.5 * log_variance) * self.noise[:, None, :]
+        nll = self.nll(x.expand(draws, *x.shape).flatten(0, 1), z.flatten(0, 1))
+        return nll.unflatten(0, (draws, -1)).mean(dim=0)
 
     def base(self, x: Tensor) -> Tensor:
         if self.which == "elbo":
             return self.kl(x)
-        return x.new_zeros(len(x))
+        return x.new_zeros(x.shape[0])
 
     def kl(self, x: Tensor) -> Tensor:
         """KL(q(z | x) ‖ N(0, 1)) of each row."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from awry.core.card import Card
 from awry.core.params import any_of, boolean, integer, nothing, option
@@ -10,6 +10,14 @@ from awry.detectors.deep import DeepDetector, Training
 
 if TYPE_CHECKING:
     from awry.nn.autoencoder import AutoEncoderNetwork
+
+
+class Layers(Training, total=False):
+    """The parameters that every kind of :class:`AutoEncoder` has."""
+
+    latent: int | None
+    activation: str
+    batch_norm: bool
 
 
 class AutoEncoder(DeepDetector):
@@ -97,9 +105,13 @@ class AutoEncoder(DeepDetector):
     def _build(self, d: int) -> AutoEncoderNetwork:
         from awry.nn.autoencoder import AutoEncoderNetwork
 
-        return AutoEncoderNetwork(
-            [d, *self._widths(d), self.latent or self._narrow(d)],
-            activation=self.activation,
-            batch_norm=self.batch_norm,
-            dropout=self.dropout,
-        )
+        return AutoEncoderNetwork(**self._layers(d))
+
+    def _layers(self, d: int) -> dict[str, Any]:
+        """What the network of ``d`` columns is made of."""
+        return {
+            "sizes": [d, *self._widths(d), self.latent or self._narrow(d)],
+            "activation": self.activation,
+            "batch_norm": self.batch_norm,
+            "dropout": self.dropout,
+        }

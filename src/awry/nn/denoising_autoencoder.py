@@ -1,0 +1,63 @@
+"""An autoencoder that learns to undo noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from awry.nn.autoencoder import AutoEncoderNetwork
+from awry.nn.losses import squared_error
+from awry.nn.network import Batch
+
+
+class DenoisingAutoEncoderNetwork(AutoEncoderNetwork):
+    """Sees rows with noise, and learns to rebuild them without.
+
+    Parameters
+    ----------
+    noise : {"masking", "gaussian", "salt_and_pepper", "dropout"}
+    level : float
+        Share of the values hit, or the noise's standard deviation.
+    **layers
+        See :class:`~awry.nn.autoencoder.AutoEncoderNetwork`.
+    """
+
+    least: Tensor
+    most: Tensor
+
+    def __init__(self, noise: str, level: float, **layers: Any) -> None:
+        super().__init__(**layers)
+        self.corrupt: Callable[[Tensor], Tensor] = getattr(self, f"_{noise}")
+        self.level = level
+        d = layers["sizes"][0]
+        self.register_buffer("least", torch.full((d,), torch.inf))
+        self.register_buffer("most", torch.full((d,), -torch.inf))
+
+    def on_start(self, batches: Callable[[], Iterator[Batch]]) -> None:
+        """Find the least and the greatest value of each column, which are salt and pepper."""
+        for x, *_ in batches():
+            torch.minimum(self.least, x.amin(dim=0), out=self.least)
+            torch.maximum(self.most, x.amax(dim=0), out=self.most)
+
+    def loss(self, batch: Batch) -> Tensor:
+        x = batch[0]
+        return squared_error(x, self.rebuild(self.corrupt(x))).mean()
+
+    def _hit(self, x: Tensor) -> Tensor:
+        return torch.rand_like(x) < self.level
+
+    def _gaussian(self, x: Tensor) -> Tensor:
+        return x + self.level * torch.randn_like(x)
+
+    def _masking(self, x: Tensor) -> Tensor:
+        return x.masked_fill(self._hit(x), 0.0)
+
+    def _dropout(self, x: Tensor) -> Tensor:
+        return self._masking(x) / (1 - self.level)
+
+    def _salt_and_pepper(self, x: Tensor) -> Tensor:
+        extreme = torch.where(torch.rand_like(x) < 0.5, self.least, self.most)
+        return torch.where(self._hit(x), extreme, x)

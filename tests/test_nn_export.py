@@ -1,0 +1,89 @@
+"""Export: onnxruntime's scores are awry's, for any number of rows, in the columns' own units."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnxruntime")
+pytest.importorskip("onnxscript")
+
+from awry.cli import app
+from awry.core.errors import DataError, ModelError
+from awry.detectors.tabular.autoencoder import AutoEncoder
+from awry.detectors.tabular.vae import VAE
+from awry.nn import export
+
+RNG = np.random.default_rng(0)
+#: A column in the billions of which the last digits matter.
+X = RNG.normal(size=(300, 4)) * [1, 1e-3, 1e3, 0.5] + [0, 0, 0, 1e9]
+X[:, 2] = X[:, 0] * 1e3
+DETECTORS = [
+    AutoEncoder(epochs=3, random_state=0),
+    *(VAE(epochs=3, random_state=0, score_type=s) for s in ("elbo", "kl", "mahalanobis")),
+]
+
+
+@pytest.mark.parametrize("detector", DETECTORS, ids=str)
+def test_scores_are_equal_in_onnxruntime(detector, tmp_path):
+    path = tmp_path / "model.onnx"
+    facts = detector.fit(X).to_onnx(path)
+    assert facts["bytes"] == path.stat().st_size
+    for rows in (X, X[:1], X[:7]):
+        np.testing.assert_allclose(
+            export.run_onnx(path, rows), detector.decision_function(rows), rtol=1e-4, atol=1e-4
+        )
+
+
+def test_eight_bits_are_smaller_and_rank_alike(tmp_path):
+    detector = AutoEncoder(hidden=[256, 128], epochs=5, random_state=0).fit(X)
+    whole, small = (
+        detector.to_onnx(tmp_path / "m.onnx", int8=int8, rows=X) for int8 in (False, True)
+    )
+    assert whole["difference"] < 1e-4 < small["difference"]
+    assert small["bytes"] < 0.4 * whole["bytes"]
+    assert small["rank_correlation"] > 0.8
+    odd = np.vstack([X, X[:10] + 6 * X.std(axis=0) * np.array([1, 1, -1, 1])])
+    scores = export.run_onnx(tmp_path / "m.onnx", odd)
+    assert scores[300:].min() > np.quantile(scores[:300], 0.98)
+
+
+def test_a_file_that_scores_otherwise_is_refused(tmp_path, monkeypatch):
+    detector = AutoEncoder(epochs=1, random_state=0).fit(X)
+    monkeypatch.setattr(export, "run_onnx", lambda path, rows: np.zeros(len(rows)))
+    with pytest.raises(ModelError, match="do not use the file"):
+        detector.to_onnx(tmp_path / "m.onnx")
+
+
+def run(*args):
+    return app.main(args=[*map(str, args)], prog_name="awry", standalone_mode=False)
+
+
+def test_the_command_exports_a_saved_model(tmp_path, capsys):
+    import pandas as pd
+
+    from awry import io
+
+    csv, model, onnx = tmp_path / "x.csv", tmp_path / "m.awry", tmp_path / "m.onnx"
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"]).assign(city=["Rome", "Oslo"] * 150)
+    frame.to_csv(csv, index=False)
+    run("fit", csv, "--save", model, "-d", "autoencoder", "-p", "epochs=3")
+    capsys.readouterr()
+    run("export", model, "--onnx", onnx, "--int8", "--json")
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["class"] == "AutoEncoder"
+    assert facts["bytes"] == onnx.stat().st_size < facts["bytes_32_bit"]
+    run("export", model, "--onnx", onnx)
+    assert "scores differ by" in capsys.readouterr().out
+    saved = io.load(model)
+    rows = saved.encoder_.transform(frame)
+    assert rows.shape[1] == len(facts["columns"])
+    np.testing.assert_allclose(
+        export.run_onnx(onnx, rows), saved.detector_.decision_function(rows), rtol=1e-4, atol=1e-4
+    )
+    assert facts["threshold"] == pytest.approx(saved.threshold_)
+    run("fit", csv, "--save", model, "-d", "ecod")
+    with pytest.raises(DataError, match="ECOD is not a network"):
+        run("export", model, "--onnx", onnx)
