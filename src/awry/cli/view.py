@@ -90,11 +90,13 @@ def progress(*, quiet: bool = False) -> Iterator[None]:
         tasks: dict[str, Any] = {}
 
         def show(task: str, done: int, total: int | None) -> None:
-            if task not in tasks:
-                tasks[task] = bar.add_task(task, total=total)
-            bar.update(tasks[task], completed=done, total=total)
+            # What follows the dot, such as a loss, changes while the task stays.
+            name = task.partition(" · ")[0]
+            if name not in tasks:
+                tasks[name] = bar.add_task(task, total=total)
+            bar.update(tasks[name], description=task, completed=done, total=total)
             if total is not None and done >= total:
-                bar.remove_task(tasks.pop(task))
+                bar.remove_task(tasks.pop(name))
 
         with listening(show):
             yield

@@ -36,7 +36,10 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 def report(task: str, done: int, total: int | None = None) -> None:
-    """Tell the listener, if there is one, that ``done`` of ``total`` steps of ``task`` are over."""
+    """Tell the listener, if there is one, that ``done`` of ``total`` steps of ``task`` are over.
+
+    Words after " · " in ``task``, such as a loss, may change from step to step.
+    """
     listener = _listener.get()
     if listener is not None:
         listener(task, done, total)
