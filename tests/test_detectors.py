@@ -20,12 +20,15 @@ from awry.detectors import ECOD
 
 DETECTORS = registry.detectors("table")
 SERIES = registry.detectors("series")
+STREAM = registry.detectors("stream")
 # Some checks fit on a handful of rows, of which a network detector warns.
 pytestmark = pytest.mark.filterwarnings("ignore:.*are few for a network")
 #: Detectors made of others, with cheap members, and networks, with few epochs.
 CHEAP = {
     "autoencoder": {"epochs": 20},
     "vae": {"epochs": 20},
+    "deep_svdd": {"epochs": 10, "pretrain_epochs": 3},
+    "deep_sad": {"epochs": 10, "pretrain_epochs": 3},
     "ensemble": {"detectors": ["ecod", "hbos"]},
     "voting": {"detectors": ["ecod", "hbos", "modified_zscore"]},
     "feature_bagging": {"detector": "hbos", "n_estimators": 4},
@@ -41,7 +44,7 @@ def made(name: str) -> Detector:
 
 CASES = [
     pytest.param(made(name), check, id=f"{name}-{check}")
-    for name in (*DETECTORS, *SERIES)
+    for name in (*DETECTORS, *SERIES, *STREAM)
     for check, _ in detector_checks(made(name))
 ]
 
@@ -68,7 +71,7 @@ def test_scikit_learns_checks(estimator, check) -> None:
 
 
 def test_cards_are_complete_and_names_unique() -> None:
-    known = [*DETECTORS.values(), *SERIES.values()]
+    known = [*DETECTORS.values(), *SERIES.values(), *STREAM.values()]
     names = [name for cls in known for name in (cls.card.name, *cls.card.aliases)]
     assert len(names) == len(set(names))
     for cls in known:

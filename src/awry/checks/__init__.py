@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from sklearn.base import clone
 
 # The modules enter their checks by being imported.
-from awry.checks import series, table  # noqa: F401
+from awry.checks import series, stream, table  # noqa: F401
 from awry.checks.common import CHECKS, example, planted, planted_series
 from awry.core.detector import Detector
 

@@ -17,7 +17,7 @@ from awry.core.params import ParameterError
 
 Check = Callable[[Detector], None]
 #: Checks by the modality they are for; ``"any"`` are for all.
-CHECKS: dict[str, list[Check]] = {"any": [], "table": [], "series": []}
+CHECKS: dict[str, list[Check]] = {"any": [], "table": [], "series": [], "stream": []}
 
 
 def check_for(modality: str) -> Callable[[Check], Check]:
@@ -57,10 +57,39 @@ def planted_series(
     return X, y
 
 
+def planted_stream(n: int = 700, seed: int = 0) -> tuple[FloatArray, IntArray]:
+    """The rows of :func:`planted`, the anomalies here and there in the second half."""
+    X, y = planted(n - 8, seed=seed)
+    places = np.sort(np.random.default_rng(seed).choice(n // 2, size=8, replace=False)) + n // 2
+    order = np.insert(np.arange(n - 8), places - np.arange(8), np.arange(n - 8, n))
+    return X[order], y[order]
+
+
+def planted_edges(n_ticks: int = 60, seed: int = 0) -> tuple[FloatArray, IntArray]:
+    """Edges (source, target, time), 15 a tick among 40 nodes, and a burst between two of them."""
+    rng = np.random.default_rng(seed)
+    time = np.repeat(np.arange(n_ticks), 15)
+    edges = np.column_stack([rng.integers(0, 40, size=(len(time), 2)), time]).astype(np.float64)
+    at = int(np.searchsorted(time, 3 * n_ticks // 4))
+    burst = np.tile([3.0, 7.0, time[at]], (60, 1))
+    y = np.zeros(len(time) + 60, dtype=np.int64)
+    # The first few of a burst are like any other edges.
+    y[at + 8 : at + 60] = 1
+    return np.insert(edges, at, burst, axis=0), y
+
+
+def takes_edges(detector: Detector) -> bool:
+    """Whether the rows of ``detector`` are edges and their time."""
+    return detector.card.family == "edges"
+
+
 def example(detector: Detector, *, seed: int = 0) -> tuple[FloatArray, IntArray]:
     """Data of the kind ``detector`` takes, with easy anomalies, and their labels."""
-    make = planted_series if detector.card.modality == "series" else planted
-    return make(seed=seed)
+    if takes_edges(detector):
+        return planted_edges(seed=seed)
+    if detector.card.modality == "series":
+        return planted_series(seed=seed)
+    return planted_stream(seed=seed) if detector.card.modality == "stream" else planted(seed=seed)
 
 
 def fitted(detector: Detector, X: Any, y: Any) -> Detector:

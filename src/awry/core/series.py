@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from awry.core.detector import Detector
 from awry.core.errors import DataError
-from awry.core.inputs import FloatArray, IntArray
-
-if TYPE_CHECKING:
-    from typing import Self
+from awry.core.inputs import FloatArray
+from awry.core.online import Online, own_copy
 
 BoolArray = NDArray[np.bool_]
 
@@ -199,10 +197,11 @@ class SeriesDetector(Detector):
         return float(np.median(known)) if len(known) else 0.0
 
     def _score_chunks(self, X: Any) -> FloatArray:
-        return self._judged(join_channels(np.asarray(self._score(X))))
+        return self._judged(self._score(X))
 
     def _judged(self, scores: FloatArray) -> FloatArray:
-        return np.where(np.isnan(scores), self.neutral_, scores)
+        joined = join_channels(np.asarray(scores))
+        return np.where(np.isnan(joined), self.neutral_, joined)
 
     def _keep_background(self, X: Any) -> None:
         """Keep what each channel typically holds, to explain by putting it in."""
@@ -213,7 +212,7 @@ class SeriesDetector(Detector):
     def _contributions(self, X: Any) -> tuple[FloatArray, FloatArray | float]:
         """Shares of the channels: by their own scores, or by what taking them out changes."""
         scores = np.asarray(self._score(X))
-        total = self._judged(join_channels(scores))
+        total = self._judged(scores)
         if scores.ndim == 2:
             power = np.where(np.isnan(scores), 0.0, scores) ** CHANNEL_NORM
             return _shares(power) * total[:, None], 0.0
@@ -241,15 +240,11 @@ def _shares(parts: FloatArray) -> FloatArray:
     return np.divide(parts, total, out=even, where=total > 0)
 
 
-class OnlineDetector(SeriesDetector):
+class OnlineDetector(Online, SeriesDetector):
     """Base of detectors that take a series point by point: score first, then learn.
 
-    A subclass writes ``_start``, which makes the state before the first point, and ``_advance``,
-    which takes the next points and changes the state in place. A state is a named tuple of arrays
-    whose size does not grow with the series.
-
     ``decision_function(X)`` and ``update(X)`` give ``X`` the scores of the points that follow what
-    has been seen; the latter learns them too. However a series is cut, the scores are the same.
+    has been seen; the latter learns them too. Scores of ``_advance`` are (T,) or (T, d).
 
     Parameters
     ----------
@@ -259,32 +254,12 @@ class OnlineDetector(SeriesDetector):
         the whole training series, whose scores are then in hindsight.
     """
 
-    warmup: int | None
-    state_: Any
-
-    def _start(self, X: Series) -> Any:
-        """The state before the first point of ``X``, whose values may serve to calibrate it."""
-        raise NotImplementedError
-
-    def _advance(self, state: Any, X: Series) -> FloatArray:
-        """Scores (T,) or (T, d) of the points, each before it is learnt."""
-        raise NotImplementedError
-
-    def _fit(self, X: Series, y: IntArray | None) -> FloatArray:
-        if self.warmup is None:
-            self.state_ = self._start(X)
-            return self._advance(self.state_, X)
-        head = X[: self.warmup]
-        self.state_ = self._start(head)
-        unjudged = np.full_like(self._advance(self.state_, head), np.nan)
-        return np.concatenate([unjudged, self._advance(self.state_, X[self.warmup :])])
-
     def _neutral(self, known: FloatArray) -> float:
         # A median of the scores would let the future change the past.
         return 0.0
 
     def _score(self, X: Series) -> FloatArray:
-        return self._advance(_copy(self.state_), X)
+        return self._advance(own_copy(self.state_), X)
 
     def update(self, X: Any, *, join: bool = True) -> FloatArray:
         """Score the points that come next, each before it is learnt; shape (T,).
@@ -295,27 +270,13 @@ class OnlineDetector(SeriesDetector):
         join : bool, default=True
             False gives the scores of each channel, (T, d), where the detector has them.
         """
+        if join:
+            return super().update(X)
         check_is_fitted(self)
         scores = self._advance(self.state_, self._check_input(X, reset=False))
-        return self._judged(join_channels(scores) if join else scores)
+        return np.where(np.isnan(scores), self.neutral_, scores)
 
-    def partial_fit(self, X: Any, y: Any = None) -> Self:
-        """Learn the points that come next; the first call is ``fit``."""
-        if not hasattr(self, "state_"):
-            return self.fit(X, y)
-        self.update(X)
-        return self
-
-    def learn_one(self, x: Any) -> Self:
-        """Learn the next point, of d values (NaN where missing)."""
-        self._advance(self.state_, self._point(x))
-        return self
-
-    def score_one(self, x: Any) -> float:
-        """Score of the next point, of d values (NaN where missing), without learning it."""
-        return float(self._judged(join_channels(self._score(self._point(x))))[0])
-
-    def _point(self, x: Any) -> Series:
+    def _one(self, x: Any) -> Series:
         row = np.asarray(x, dtype=np.float64).reshape(1, -1)
         if row.shape[1] != self.n_features_in_ or np.isinf(row).any():
             raise ValueError(
@@ -323,14 +284,6 @@ class OnlineDetector(SeriesDetector):
                 f"(or NaN), got {x!r}"
             )
         return Series(row)
-
-
-def _copy(state: Any) -> Any:
-    """A state of its own; scoring must not teach."""
-    if isinstance(state, np.ndarray):
-        return state.copy()
-    copies = [_copy(part) for part in state]
-    return type(state)(*copies) if hasattr(state, "_fields") else tuple(copies)
 
 
 class Moments(NamedTuple):

@@ -8,7 +8,8 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from awry.core.inputs import FloatArray
-from awry.core.series import OnlineDetector, Series, _copy, robust_moments
+from awry.core.online import own_copy
+from awry.core.series import OnlineDetector, Series, robust_moments
 
 #: Least scale, as a share of the training points' own: after a quiet stretch not every ripple is
 #: an anomaly.
@@ -42,7 +43,7 @@ class BandDetector(OnlineDetector):
 
     def _continue(self, X: Series) -> tuple[FloatArray, FloatArray, FloatArray]:
         """What is expected of the points that come next, without learning them."""
-        return self._expect(_copy(self.state_), X)
+        return self._expect(own_copy(self.state_), X)
 
     def _score(self, X: Series) -> FloatArray:
         return self._distance(X, *self._continue(X))

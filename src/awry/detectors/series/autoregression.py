@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from awry.core.card import Card
 from awry.core.inputs import FloatArray, IntArray
+from awry.core.online import own_copy
 from awry.core.params import any_of, integer, nothing, real
-from awry.core.series import OnlineDetector, Series, _copy, robust_moments
+from awry.core.series import OnlineDetector, Series, robust_moments
 from awry.core.threshold import Threshold
 from awry.core.windows import windows
 from awry.detectors.series._residuals import Band, common_periods
@@ -195,7 +196,7 @@ class Autoregression(OnlineDetector):
         """
         check_is_fitted(self)
         X = self._check_input(X, reset=False)
-        state = _copy(self.state_)
+        state = own_copy(self.state_)
         expected, scale, _ = self._run(state, X)
         expected = state.center + state.unit * expected
         half = width * scale * state.unit

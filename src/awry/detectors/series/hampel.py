@@ -6,8 +6,9 @@ import numpy as np
 
 from awry.core.card import Card
 from awry.core.inputs import FloatArray, IntArray
+from awry.core.online import own_copy
 from awry.core.params import any_of, boolean, integer, nothing
-from awry.core.series import Series, _copy
+from awry.core.series import Series
 from awry.core.threshold import Threshold
 from awry.detectors.series._band import BandDetector, Window, full_window
 from awry.kernels import sliding
@@ -107,7 +108,7 @@ class Hampel(BandDetector):
         return self._distance(X, *self._centred(self._start(X), X))
 
     def _continue(self, X: Series) -> tuple[FloatArray, FloatArray, FloatArray]:
-        return super()._continue(X) if self.causal else self._centred(_copy(self.state_), X)
+        return super()._continue(X) if self.causal else self._centred(own_copy(self.state_), X)
 
     def _centred(self, state: Window, X: Series) -> tuple[FloatArray, FloatArray, FloatArray]:
         """As ``_expect`` with windows that end half a window later."""

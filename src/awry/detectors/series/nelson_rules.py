@@ -9,8 +9,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from awry.core.card import Card
 from awry.core.inputs import FloatArray
+from awry.core.online import own_copy
 from awry.core.params import any_of, integer, nothing, option
-from awry.core.series import BoolArray, OnlineDetector, Series, _copy, robust_moments
+from awry.core.series import BoolArray, OnlineDetector, Series, robust_moments
 from awry.core.threshold import Threshold
 from awry.kernels import control
 
@@ -127,7 +128,7 @@ class NelsonRules(OnlineDetector):
         """
         check_is_fitted(self)
         points = self._check_input(X, reset=False)
-        return self._severities(_copy(self.state_), points) > BROKEN
+        return self._severities(own_copy(self.state_), points) > BROKEN
 
     def _start(self, X: Series) -> _State:
         center, scale = robust_moments(X.values)
