@@ -112,8 +112,8 @@ def find_roles(
     if not times:
         return _refuse("no column holds times", sure, "name it with --time, or use --as table")
     if len(times) > 1 and not sure:
-        names = ", ".join(p.name for p in times)
-        return NotSeries(f"several columns hold times ({names})")
+        several = ", ".join(p.name for p in times)
+        return NotSeries(f"several columns hold times ({several})")
     when = times[0]
     if seen.num_rows == 0:
         return _refuse("holds no rows", sure, "give at least a few")
