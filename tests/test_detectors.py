@@ -27,6 +27,13 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*are few for a network")
 CHEAP = {
     "autoencoder": {"epochs": 20},
     "vae": {"epochs": 20},
+    "denoising_autoencoder": {"epochs": 20},
+    "sparse_autoencoder": {"epochs": 20},
+    "residual_autoencoder": {"epochs": 20, "n_blocks": 1},
+    "contractive_autoencoder": {"epochs": 20},
+    "adversarial_autoencoder": {"epochs": 20},
+    "memory_autoencoder": {"epochs": 20},
+    "dagmm": {"epochs": 20},
     "deep_svdd": {"epochs": 10, "pretrain_epochs": 3},
     "deep_sad": {"epochs": 10, "pretrain_epochs": 3},
     "ensemble": {"detectors": ["ecod", "hbos"]},
@@ -35,6 +42,7 @@ CHEAP = {
     "lscp": {"detectors": ["ecod", "hbos"]},
     "xgbod": {"detectors": ["ecod"], "n_estimators": 20},
     "windowed": {"detector": "pca"},
+    "conv_autoencoder_series": {"epochs": 4, "hidden": [8, 4], "window": 24, "stride": 2, "lr": 0.01},
 }
 
 

@@ -102,3 +102,76 @@ def _spread_max(scores: FloatArray, first: np.ndarray, n: int, length: int) -> F
         points, length, mode="constant", cval=-np.inf, origin=(length - 1) // 2
     )
     return np.where(np.isinf(found), np.nan, found)
+
+
+class Overlap:
+    """Scores of points from those of the steps of windows, which come a few windows at a time.
+
+    Where the network or the model behind the windows says of each of their steps how odd it is,
+    this is sharper than :func:`spread`, and nothing of the size of all windows is ever held.
+
+    Parameters
+    ----------
+    n : int
+        Points of the series.
+    length : int
+        Steps of a window.
+    stride : int, default=1
+        Points from one window's start to the next.
+    how : {"mean", "max", "centre", "last"}
+        The mean or the largest over the windows that cover a point; what the window around it says
+        of it; or the window that ends at it, which does not look ahead (for a stride of 1). Points
+        before the first window's centre take what that one says, those after the last's likewise.
+
+    Examples
+    --------
+    >>> overlap = Overlap(3, 2)
+    >>> overlap.add(np.array([0, 1]), np.array([[[1.0], [2.0]], [[4.0], [5.0]]]))
+    >>> overlap.result()[:, 0]
+    array([1., 3., 5.])
+    """
+
+    def __init__(self, n: int, length: int, stride: int = 1, how: str = "mean") -> None:
+        self.n, self.length, self.how = n, length, how
+        steps = np.arange(length)
+        self.kept = {
+            "last": steps == length - 1,
+            "centre": (steps >= length // 2) & (steps < length // 2 + stride),
+        }.get(how, steps >= 0)
+        self.weights = np.zeros(n)
+        self.points: FloatArray | None = None
+        self.most = np.full(n, -np.inf)
+
+    def add(self, first: np.ndarray, scores: FloatArray) -> None:
+        """Enter the scores (m, length, d) >= 0 of the windows that start at ``first`` (m,)."""
+        if self.points is None:
+            self.points = np.zeros((self.n, scores.shape[2]))
+        window, step = np.nonzero(self._mask(first))
+        at, parts = first[window] + step, scores[window, step]
+        if self.how != "max":
+            np.add.at(self.points, at, parts)
+            np.add.at(self.weights, at, 1.0)
+            return
+        total = parts.sum(axis=1)
+        # In ascending order, so that of several the largest is written last.
+        order = np.argsort(total, kind="stable")
+        at, parts, total = at[order], parts[order], total[order]
+        better = total > self.most[at]
+        self.points[at[better]], self.most[at[better]] = parts[better], total[better]
+        self.weights[at] = 1.0
+
+    def _mask(self, first: np.ndarray) -> BoolArray:
+        """Which steps of the windows count, (m, length)."""
+        mask = np.tile(self.kept, (len(first), 1))
+        if self.how == "centre":
+            mask[first == 0, : self.length // 2] = True
+            mask[first == self.n - self.length, self.length // 2 :] = True
+        return mask
+
+    def result(self) -> FloatArray:
+        """Scores of the points (n, d); NaN where no window came that covers them."""
+        if self.points is None:
+            return np.full((self.n, 1), np.nan)
+        known = (self.weights > 0)[:, None]
+        means = self.points / np.maximum(self.weights, 1.0)[:, None]
+        return np.where(known, means, np.nan)

@@ -205,8 +205,9 @@ class DeepDetector(Detector):
             init.__signature__ = inspect.Signature(list(named.values()))
         if cls.__doc__:
             own_words = [line for line in cls.__doc__.splitlines() if " : " in line]
-            shared = next(b.__doc__ for b in cls.__mro__[1:] if "contamination : " in str(b.__doc__))
-            cls.__doc__ = cls.__doc__.replace("    **training\n", _shared_words(shared, own_words))
+            words = (str(parent.__doc__) for parent in cls.__mro__[1:])
+            shared = _shared_words(next(w for w in words if "contamination : " in w), own_words)
+            cls.__doc__ = cls.__doc__.replace("    **training\n", shared)
         super().__init_subclass__(**kwargs)
 
     # -- what a subclass writes -------------------------------------------------------------------
