@@ -48,14 +48,22 @@ class AutoEncoderNetwork(ReconstructionNetwork):
     ----------
     sizes : sequence of int
         Widths from the input to the code.
-    activation, batch_norm, dropout
+    activation, batch_norm, dropout, bias
         See :func:`~awry.nn.blocks.mlp`.
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, activation: str, batch_norm: bool, dropout: float
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str,
+        batch_norm: bool,
+        dropout: float,
+        bias: bool = True,
     ) -> None:
         super().__init__()
-        style = {"activation": activation, "batch_norm": batch_norm, "dropout": dropout}
+        style = {
+            "activation": activation, "batch_norm": batch_norm, "dropout": dropout, "bias": bias,
+        }  # fmt: skip
         self.encoder = mlp(sizes, **style)  # type: ignore[arg-type]
         self.decoder = mlp([*reversed(sizes)], **style)  # type: ignore[arg-type]
