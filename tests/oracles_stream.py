@@ -25,3 +25,36 @@ def half_space_masses(rows, feature, threshold, window, limit):
         for node in path:
             present[node] += 1
     return np.array(found, dtype=float)
+
+
+class CutTree:
+    """A random cut tree read from the arrays of the kernel, to ask it what it is."""
+
+    def __init__(self, state, tree):
+        self.box, self.at, self.links = state.box[tree], state.at[tree], state.links[tree]
+        self.root = int(state.top[tree, 2])
+        self.d = self.box.shape[1] // 2
+
+    def is_leaf(self, node):
+        return self.links[node, 1] < 0
+
+    def points(self, node):
+        """Points below ``node``, each as often as it is there; shape (count, d)."""
+        if self.is_leaf(node):
+            return np.tile(self.box[node, self.d :], (self.links[node, 3], 1))
+        return np.vstack([self.points(child) for child in self.links[node, 1:3]])
+
+    def nodes(self, node=None):
+        node = self.root if node is None else node
+        below = [] if self.is_leaf(node) else [self.nodes(c) for c in self.links[node, 1:3]]
+        return [node, *(n for part in below for n in part)]
+
+    def displacement(self, leaf, shared):
+        """By the definitions: sibling's size to that of the subtree, or at the leaf alone."""
+        found = []
+        while leaf != self.root:
+            above = self.links[leaf, 0]
+            sibling = self.links[above, 1:3].sum() - leaf
+            found.append((len(self.points(sibling)), len(self.points(leaf))))
+            leaf = above
+        return max(a / b for a, b in found) if shared else found[0][0]

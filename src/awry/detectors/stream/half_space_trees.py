@@ -147,14 +147,15 @@ class HalfSpaceTrees(StreamDetector):
 
     def _run(self, state: _State, X: FloatArray, learn: bool) -> FloatArray:
         out, seen = np.zeros(len(X)), int(state.seen[0])
-        kernels.run(*self._inputs(state, X), learn, out)
+        rows, *trees = self._inputs(state, X)
+        kernels.run(rows, *trees, learn, out)  # type: ignore[call-arg]
         scores = self._bits(out / self.n_estimators)
         if learn:
             state.seen[0] += len(X)
             scores[: max(self.window - seen, 0)] = np.nan
         return scores if learn or seen >= self.window else np.full(len(X), np.nan)
 
-    def _inputs(self, state: _State, X: FloatArray) -> tuple[Any, ...]:
+    def _inputs(self, state: _State, X: FloatArray) -> Any:
         low, width, feature, threshold, mass, stamp, seen = state
         rows = ((X - low) / width).astype(np.float32)
         limit = self.size_limit * self.window
@@ -167,7 +168,8 @@ class HalfSpaceTrees(StreamDetector):
         lost = np.zeros(X.shape)
         if self.state_.seen[0] < self.window:
             return lost, 0.0
-        kernels.losses(*self._inputs(self.state_, X), lost)
+        rows, *trees = self._inputs(self.state_, X)
+        kernels.losses(rows, *trees, lost)  # type: ignore[call-arg]
         lost /= self.n_estimators
         base, total = float(self._bits(self.window)), lost.sum(axis=1)
         # The score bends with the mean mass; each feature gets its part of the chord.
