@@ -60,5 +60,6 @@ class ContractiveAutoEncoderNetwork(ReconstructionNetwork):
         slopes = torch.eye(x.shape[1], dtype=x.dtype, device=x.device)
         for layer in self.layers:
             x = torch.sigmoid(layer(x))
-            slopes = (x * (1 - x))[:, :, None] * (layer.weight @ slopes)
+            weight: Tensor = layer.weight  # type: ignore[assignment]
+            slopes = (x * (1 - x))[:, :, None] * (weight @ slopes)
         return slopes

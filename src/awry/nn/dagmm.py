@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
+from awry.nn.autoencoder import AutoEncoderNetwork
 from awry.nn.blocks import mlp
+from awry.nn.data import extremes
 from awry.nn.network import Batch, Network
 
 #: Added to variances, and kept from norms and shares of components.
@@ -24,8 +27,6 @@ class DAGMMNetwork(Network):
 
     Parameters
     ----------
-    sizes : sequence of int
-        Widths from the input to the code.
     n_components : int
         Gaussians of the mixture.
     estimation : sequence of int
@@ -33,8 +34,8 @@ class DAGMMNetwork(Network):
     estimation_dropout : float
     energy_weight, variance_weight : float
         λ1 and λ2 of the objective.
-    activation, batch_norm, dropout
-        See :func:`~awry.nn.blocks.mlp`; of the autoencoder.
+    **layers
+        See :class:`~awry.nn.autoencoder.AutoEncoderNetwork`.
     """
 
     least: Tensor
@@ -45,37 +46,31 @@ class DAGMMNetwork(Network):
 
     def __init__(
         self,
-        sizes: Sequence[int],
         *,
         n_components: int,
         estimation: Sequence[int],
         estimation_dropout: float,
         energy_weight: float,
         variance_weight: float,
-        activation: str,
-        batch_norm: bool,
-        dropout: float,
+        **layers: Any,
     ) -> None:
         super().__init__()
         self.energy_weight, self.variance_weight = energy_weight, variance_weight
-        d, width = sizes[0], sizes[-1] + 2
-        style = {"activation": activation, "batch_norm": batch_norm, "dropout": dropout}
-        self.encoder = mlp(sizes, **style)  # type: ignore[arg-type]
-        self.decoder = mlp([*reversed(sizes)], **style)  # type: ignore[arg-type]
+        d, *_, latent = layers["sizes"]
+        width = latent + 2
+        self.autoencoder = AutoEncoderNetwork(**layers)
         self.estimator = mlp(
             [width, *estimation, n_components], activation="tanh", dropout=estimation_dropout
         )
-        self.register_buffer("least", torch.full((d,), torch.inf))
-        self.register_buffer("most", torch.full((d,), -torch.inf))
+        self.register_buffer("least", torch.zeros(d))
+        self.register_buffer("most", torch.zeros(d))
         self.register_buffer("log_share", torch.zeros(n_components))
         self.register_buffer("mean", torch.zeros(n_components, width))
         self.register_buffer("whitening", torch.eye(width).repeat(n_components, 1, 1))
 
     def on_start(self, batches: Callable[[], Iterator[Batch]]) -> None:
         """Find the least and the greatest value of each column."""
-        for x, *_ in batches():
-            torch.minimum(self.least, x.amin(dim=0), out=self.least)
-            torch.maximum(self.most, x.amax(dim=0), out=self.most)
+        self.least, self.most = extremes(batches())
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         x = self._to_unit(batch[0])
@@ -111,8 +106,8 @@ class DAGMMNetwork(Network):
         return (x - self.least) / torch.where(span > 0, span, 1.0)
 
     def _compress(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        code = self.encoder(x)
-        rebuilt = self.decoder(code)
+        code = self.autoencoder.encode(x)
+        rebuilt = self.autoencoder.decode(code)
         # The root of nothing has no slope.
         distance = ((x - rebuilt).square().sum(dim=1) + _TINY**2).sqrt()
         relative = distance / (x.square().sum(dim=1) + _TINY**2).sqrt()

@@ -48,6 +48,19 @@ def _tensor(values: Any) -> torch.Tensor:
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
+def extremes(batches: Iterable[Batch]) -> tuple[torch.Tensor, torch.Tensor]:
+    """The least and the greatest value (d,) of each column of rows that come in batches.
+
+    Examples
+    --------
+    >>> [t.tolist() for t in extremes([(torch.eye(2),), (torch.tensor([[3.0, 0.5]]),)])]
+    [[0.0, 0.0], [3.0, 1.0]]
+    """
+    parts = [(x.amin(dim=0), x.amax(dim=0)) for x, *_ in batches]
+    least, most = (torch.stack(ends) for ends in zip(*parts, strict=True))
+    return least.amin(dim=0), most.amax(dim=0)
+
+
 class Arrays:
     """Rows of arrays, memory-mapped ones included, in a new order each epoch.
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from awry.nn.autoencoder import AutoEncoderNetwork
+from awry.nn.data import extremes
 from awry.nn.losses import squared_error
 from awry.nn.network import Batch
 
@@ -30,21 +31,23 @@ class DenoisingAutoEncoderNetwork(AutoEncoderNetwork):
 
     def __init__(self, noise: str, level: float, **layers: Any) -> None:
         super().__init__(**layers)
-        self.corrupt: Callable[[Tensor], Tensor] = getattr(self, f"_{noise}")
-        self.level = level
+        self.noise, self.level = noise, level
         d = layers["sizes"][0]
-        self.register_buffer("least", torch.full((d,), torch.inf))
-        self.register_buffer("most", torch.full((d,), -torch.inf))
+        self.register_buffer("least", torch.zeros(d))
+        self.register_buffer("most", torch.zeros(d))
 
     def on_start(self, batches: Callable[[], Iterator[Batch]]) -> None:
         """Find the least and the greatest value of each column, which are salt and pepper."""
-        for x, *_ in batches():
-            torch.minimum(self.least, x.amin(dim=0), out=self.least)
-            torch.maximum(self.most, x.amax(dim=0), out=self.most)
+        self.least, self.most = extremes(batches())
 
     def loss(self, batch: Batch) -> Tensor:
         x = batch[0]
         return squared_error(x, self.rebuild(self.corrupt(x))).mean()
+
+    def corrupt(self, x: Tensor) -> Tensor:
+        """``x`` with noise."""
+        noisy: Tensor = getattr(self, f"_{self.noise}")(x)
+        return noisy
 
     def _hit(self, x: Tensor) -> Tensor:
         return torch.rand_like(x) < self.level

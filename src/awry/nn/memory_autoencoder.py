@@ -11,7 +11,7 @@ from torch.nn import functional
 from awry.nn.autoencoder import AutoEncoderNetwork
 from awry.nn.network import Batch
 
-#: Keeps 0 / 0 from arising.
+#: Keeps 0 / 0 and log 0 from arising.
 _TINY = 1e-12
 
 
@@ -44,7 +44,7 @@ class MemoryAutoEncoderNetwork(AutoEncoderNetwork):
         weights = self.address(self.encoder(x))
         rebuilt = self.decoder(weights @ self.memory)
         reconstruction = ((x - rebuilt) ** 2).sum(dim=1).mean()
-        entropy = torch.special.entr(weights).sum(dim=1).mean()
+        entropy = -(weights * torch.log(weights + _TINY)).sum(dim=1).mean()
         loss = reconstruction + self.entropy_weight * entropy
         return {"loss": loss, "reconstruction": reconstruction, "entropy": entropy}
 

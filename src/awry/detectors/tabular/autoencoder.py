@@ -9,7 +9,7 @@ from awry.core.params import any_of, boolean, integer, nothing, option
 from awry.detectors.deep import DeepDetector, Training
 
 if TYPE_CHECKING:
-    from awry.nn.autoencoder import AutoEncoderNetwork
+    from awry.nn.network import Network
 
 
 class Layers(Training, total=False):
@@ -102,7 +102,7 @@ class AutoEncoder(DeepDetector):
         self.activation = activation
         self.batch_norm = batch_norm
 
-    def _build(self, d: int) -> AutoEncoderNetwork:
+    def _build(self, d: int) -> Network:
         from awry.nn.autoencoder import AutoEncoderNetwork
 
         return AutoEncoderNetwork(**self._layers(d))
