@@ -23,26 +23,33 @@ SERIES = registry.detectors("series")
 STREAM = registry.detectors("stream")
 # Some checks fit on a handful of rows, of which a network detector warns.
 pytestmark = pytest.mark.filterwarnings("ignore:.*are few for a network")
+#: What lets a network learn a short, easy series in seconds.
+BRIEF = {"epochs": 4, "lr": 0.02, "window": 16, "stride": 3}
 #: Detectors made of others, with cheap members, and networks, with few epochs.
 CHEAP = {
     "autoencoder": {"epochs": 20},
     "vae": {"epochs": 20},
-    "denoising_autoencoder": {"epochs": 20},
-    "sparse_autoencoder": {"epochs": 20},
-    "residual_autoencoder": {"epochs": 20, "n_blocks": 1},
-    "contractive_autoencoder": {"epochs": 20},
-    "adversarial_autoencoder": {"epochs": 20},
-    "memory_autoencoder": {"epochs": 20},
-    "dagmm": {"epochs": 20},
+    "denoising_autoencoder": {"epochs": 8, "lr": 5e-3},
+    "sparse_autoencoder": {"epochs": 8, "lr": 5e-3},
+    "residual_autoencoder": {"epochs": 8, "lr": 5e-3, "n_blocks": 1},
+    "contractive_autoencoder": {"epochs": 8, "lr": 5e-3},
+    "adversarial_autoencoder": {"epochs": 6, "lr": 5e-3},
+    "memory_autoencoder": {"epochs": 8, "lr": 5e-3},
+    "dagmm": {"epochs": 6, "lr": 5e-3},
     "deep_svdd": {"epochs": 10, "pretrain_epochs": 3},
     "deep_sad": {"epochs": 10, "pretrain_epochs": 3},
+    "devnet": {"epochs": 20, "lr": 1e-2},
+    "prenet": {"epochs": 20, "lr": 1e-2},
+    "goad": {"epochs": 5, "n_transformations": 16, "n_components": 8},
     "ensemble": {"detectors": ["ecod", "hbos"]},
     "voting": {"detectors": ["ecod", "hbos", "modified_zscore"]},
     "feature_bagging": {"detector": "hbos", "n_estimators": 4},
     "lscp": {"detectors": ["ecod", "hbos"]},
     "xgbod": {"detectors": ["ecod"], "n_estimators": 20},
     "windowed": {"detector": "pca"},
-    "conv_autoencoder_series": {"epochs": 4, "hidden": [8, 4], "window": 24, "stride": 2, "lr": 0.01},
+    "conv_autoencoder_series": {**BRIEF, "hidden": [8, 4], "window": 24, "stride": 2},
+    "lstm_autoencoder": {**BRIEF, "hidden": [8]},
+    "lstm_forecaster": {**BRIEF, "hidden": [8]},
 }
 
 

@@ -28,7 +28,7 @@ from awry.core.threshold import (
 
 SPECS = [
     0.1, "quantile:0.99", "sigma:3", "mad:3.5", "gaussian:0.001", "fpr:0.01", "f1", "fbeta:2",
-    "cost:1,50", "pot:0.001", "adaptive", "adaptive:0.005", "levels", "fixed:0.7",
+    "cost:1,50", "pot:0.001", "adaptive", "adaptive:0.005", "dynamic", "levels", "fixed:0.7",
 ]  # fmt: skip
 #: Shapes the scores of detectors take: bounded, light, gamma, heavy, tied.
 CLEAN = {
@@ -144,7 +144,7 @@ def test_refused_input(spec):
         rule.fit([1.0, 2.0, 3.0], y).predict([1.0, np.nan])
 
 
-@pytest.mark.parametrize("spec", [s for s in SPECS if s != "fixed:0.7"])
+@pytest.mark.parametrize("spec", [s for s in SPECS if s not in ("fixed:0.7", "dynamic")])
 @pytest.mark.parametrize("kind", ["normal", "lognormal"])
 def test_decisions_do_not_depend_on_shift_and_scale(spec, kind):
     rng = np.random.default_rng(0)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from awry.core.threshold.base import Threshold
+from awry.core.threshold.dynamic import Dynamic
 from awry.core.threshold.labelled import Cost, MaxF1, TargetFPR
 from awry.core.threshold.rules import MAD, Fixed, GaussianTail, Quantile, SigmaRule
 from awry.core.threshold.tails import POT, Adaptive, Levels
@@ -23,6 +24,7 @@ _SHORT: dict[str, tuple[type[Threshold], int]] = {
     "cost": (Cost, 2),
     "pot": (POT, 2),
     "adaptive": (Adaptive, 2),
+    "dynamic": (Dynamic, 1),
     "levels": (Levels, 3),
 }
 
@@ -36,8 +38,8 @@ def make_threshold(spec: Any) -> Threshold:
         None: the default, :class:`Adaptive`. A number in (0, 0.5]: that share is flagged. A short
         form: ``"quantile:0.99"``, ``"sigma:3"``, ``"mad:3.5"``, ``"gaussian:0.001"``,
         ``"fpr:0.01"``, ``"f1"``, ``"fbeta:2"``, ``"cost:1,50"``, ``"pot:0.001"``,
-        ``"adaptive:0.005"``, ``"levels:0.01,0.001,0.0001"``, ``"fixed:0.7"``. A Threshold is
-        copied.
+        ``"adaptive:0.005"``, ``"levels:0.01,0.001,0.0001"``, ``"dynamic"``, ``"fixed:0.7"``. A
+        Threshold is copied.
 
     Raises
     ------
