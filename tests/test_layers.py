@@ -33,9 +33,12 @@ MAY_IMPORT = {
         "core", "metrics", "data", "io", "judge", "model", "series_model", "dispatch", "result",
     },
     "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
+    "ops": {"core", "data", "io", "judge", "model", "run", "result", "series_model"},
+    "server": {"core", "ops"},
+    "client": {"core"},
     "cli": {
         "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
-        "bench",
+        "bench", "ops", "server",
     },
 }  # fmt: skip
 

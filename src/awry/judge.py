@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from copy import copy
+from typing import Any, Self
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from awry.core import registry
 from awry.core.detector import Detector
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import Configurable
-from awry.core.threshold import Levels, Threshold
+from awry.core.threshold import Levels, Threshold, make_threshold
 
 
 class Judge(Configurable):
@@ -35,6 +36,8 @@ class Judge(Configurable):
     rule_: Threshold
     threshold_: float
     cuts_: FloatArray
+    threshold: float | str | Threshold | None
+    train_scores_: FloatArray
 
     def _new_detector(self, contamination: Any) -> Detector:
         if isinstance(self.detector, Detector):
@@ -56,6 +59,19 @@ class Judge(Configurable):
         severer = self._severer(scores) if levels is None else levels.cuts_[1:]
         # Severer levels are never below the threshold, whichever rule set that.
         self.cuts_ = np.maximum.accumulate([self.threshold_, *severer])
+
+    def with_threshold(self, threshold: float | str | Threshold) -> Self:
+        """A model that decides by another rule on the scores of training; this one stays as it is.
+
+        Parameters
+        ----------
+        threshold
+            As :func:`~awry.core.threshold.make_threshold` takes it.
+        """
+        other = copy(self)
+        other.threshold = threshold
+        other._set_cuts(make_threshold(threshold), other.train_scores_, None)
+        return other
 
     def _severer(self, scores: FloatArray) -> FloatArray:
         """The levels above the threshold, shape (2,)."""

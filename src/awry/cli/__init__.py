@@ -24,6 +24,8 @@ _COMMANDS = {
     "detectors": ("catalogue", "List the detectors, or show one's card."),
     "generate": ("generate", "Write realistic data with labelled anomalies."),
     "bench": ("bench", "Run a published benchmark beside other libraries."),
+    "serve": ("serve", "Serve detection over HTTP."),
+    "keys": ("serve", "Make, list, change and revoke the API keys of the service."),
     "demo": ("demo", "Run the main job on shipped real data."),
     "completion": ("completion", "Print the shell completion script."),
 }

@@ -1,0 +1,1 @@
+"""What a service keeps and does: data sets, models and their versions, jobs, keys."""

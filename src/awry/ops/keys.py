@@ -1,0 +1,120 @@
+"""API keys: made here, shown once, kept as digests."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+import time
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+
+from awry.ops.errors import NotFoundError, UnfitError
+from awry.ops.store import Store, keys
+
+#: What keys may do; each role may do what those before it may.
+ROLES = ("read", "write", "admin")
+_PREFIX = "awry"
+
+
+class Caller(NamedTuple):
+    """Who asks: the id of a key (or what stands for one) and its role."""
+
+    id: str
+    role: str
+
+    def may(self, role: str) -> bool:
+        """Whether the caller has ``role``, or one above it."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+class Keys:
+    """The API keys of a service.
+
+    A key reads ``awry_ID_SECRET``. The secret has 256 random bits, so that a plain digest, which
+    costs no request anything, keeps it as well as a slow one would.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def create(self, name: str, role: str = "read", *, days: float | None = None) -> str:
+        """A new key, which is not kept and cannot be shown again."""
+        if role not in ROLES:
+            raise UnfitError("is no role", field="role", remedy=f"use one of {', '.join(ROLES)}")
+        key_id, text, digest = _new()
+        now = time.time()
+        with self._store.write() as connection:
+            connection.execute(
+                keys.insert().values(
+                    id=key_id,
+                    name=name,
+                    role=role,
+                    digest=digest,
+                    created=now,
+                    expires=None if days is None else now + days * 86_400,
+                )
+            )
+        return text
+
+    def rotate(self, key_id: str, *, grace_days: float = 1.0) -> str:
+        """A new key in the place of one, which works ``grace_days`` longer."""
+        with self._store.read() as connection:
+            old = connection.execute(sa.select(keys).where(keys.c.id == key_id)).one_or_none()
+        if old is None:
+            raise _unknown(key_id)
+        text = self.create(old.name, old.role)
+        self._expire(key_id, time.time() + grace_days * 86_400)
+        return text
+
+    def revoke(self, key_id: str) -> None:
+        """Let a key work no longer."""
+        self._expire(key_id, time.time())
+
+    def list(self) -> list[dict[str, Any]]:
+        """The keys, oldest first, without their secrets."""
+        shown = [keys.c[name] for name in ("id", "name", "role", "created", "expires")]
+        with self._store.read() as connection:
+            rows = connection.execute(sa.select(*shown).order_by(keys.c.created))
+            return [dict(row) for row in rows.mappings()]
+
+    def check(self, text: str) -> Caller | None:
+        """Whose key ``text`` is; None where it is nobody's or has run out."""
+        prefix, _, rest = text.partition("_")
+        key_id, _, _ = rest.partition("_")
+        with self._store.read() as connection:
+            row = connection.execute(
+                sa.select(keys).where(keys.c.id == (key_id if key_id.isalnum() else ""))
+            ).one_or_none()
+        # An unknown id costs the same comparison as a wrong secret.
+        expected = row.digest if row is not None else _digest("")
+        same = hmac.compare_digest(_digest(text), expected)
+        if row is None or not same or prefix != _PREFIX:
+            return None
+        if row.expires is not None and row.expires <= time.time():
+            return None
+        return Caller(row.id, row.role)
+
+    def _expire(self, key_id: str, when: float) -> None:
+        sooner = sa.or_(keys.c.expires.is_(None), keys.c.expires > when)
+        with self._store.write() as connection:
+            if not connection.scalar(sa.select(keys.c.id).where(keys.c.id == key_id)):
+                raise _unknown(key_id)
+            connection.execute(
+                keys.update().where(keys.c.id == key_id, sooner).values(expires=when)
+            )
+
+
+def _new() -> tuple[str, str, str]:
+    key_id = secrets.token_hex(6)
+    text = f"{_PREFIX}_{key_id}_{secrets.token_urlsafe(32)}"
+    return key_id, text, _digest(text)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _unknown(key_id: str) -> NotFoundError:
+    return NotFoundError(f"there is no key {key_id!r}", remedy="see awry keys list")

@@ -1,0 +1,250 @@
+"""The registry of models: versions that stay as they are, and which of them is in charge."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import sqlalchemy as sa
+
+from awry import io
+from awry.core import registry
+from awry.core.errors import ModelError
+from awry.core.files import write_whole
+from awry.core.plain import plain
+from awry.judge import Judge
+from awry.ops.errors import ConflictError, DamagedError, NotFoundError
+from awry.ops.names import check_name
+from awry.ops.settings import Settings
+from awry.ops.store import Store, insert_once, models, promotions, versions
+
+
+class Models:
+    """Models by name, their versions, and the champion of each: the version that answers."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._kept = store, settings.cached_models
+        self._folder = settings.home / "models"
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._loaded: OrderedDict[str, Judge] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(
+        self,
+        name: str,
+        model: Judge,
+        *,
+        about: dict[str, Any],
+        by: str,
+        promote: bool = False,
+        settle: Callable[[sa.Connection, dict[str, Any]], None] | None = None,
+    ) -> dict[str, Any]:
+        """Keep a fitted model as the next version of ``name``; the first one is champion.
+
+        Parameters
+        ----------
+        about : dict
+            Plain data kept beside it: what it learnt from, and how.
+        settle : callable, optional
+            Called with the connection and what was added, in the same transaction: either both
+            are kept or none is.
+        """
+        check_name(name)
+        data = io.dumps(model, about=about)
+        file = f"{uuid.uuid4().hex}.awry"
+        path = write_whole(self._folder / file, data)
+        try:
+            with self._store.write() as connection:
+                insert_once(connection, models, name=name, created=time.time())
+                champion = self._lock_model(connection, name)
+                last = connection.scalar(
+                    sa.select(sa.func.max(versions.c.version)).where(versions.c.model == name)
+                )
+                number: int = (last or 0) + 1
+                added: dict[str, Any] = {"model": name, "version": number}
+                connection.execute(
+                    versions.insert().values(
+                        **added,
+                        created=time.time(),
+                        file=file,
+                        sha256=hashlib.sha256(data).hexdigest(),
+                        method=model.detector_.card.name,
+                        columns=_columns(model),
+                        facts=plain({**_facts(model), **about}),
+                    )
+                )
+                if promote or champion is None:
+                    _set_champion(connection, name, number, by)
+                if settle is not None:
+                    settle(connection, added)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            raise
+        return self.version(name, number)
+
+    def list(self) -> list[dict[str, Any]]:
+        """The models, by name, with their versions' numbers."""
+        query = (
+            sa.select(models.c.name, models.c.created, models.c.champion, versions.c.version)
+            .join(versions, versions.c.model == models.c.name)
+            .order_by(models.c.name, versions.c.version)
+        )
+        found: dict[str, dict[str, Any]] = {}
+        with self._store.read() as connection:
+            for row in connection.execute(query).mappings():
+                one = found.setdefault(row["name"], {**row, "versions": []})
+                one.pop("version", None)
+                one["versions"].append(row["version"])
+        return list(found.values())
+
+    def version(self, name: str, version: int | None = None) -> dict[str, Any]:
+        """All that is known of a version; of the champion by default."""
+        row = self._row(name, version)
+        shown = {k: v for k, v in row._mapping.items() if k not in ("file", "facts")}
+        return {**shown, "champion": row.version == row.champion, **row.facts}
+
+    def load(self, name: str, version: int | None = None) -> tuple[int, Judge]:
+        """A version's number and the fitted model, which must not be changed."""
+        row = self._row(name, version)
+        with self._lock:
+            if row.file in self._loaded:
+                self._loaded.move_to_end(row.file)
+                return row.version, self._loaded[row.file]
+        loaded = self._read(row)
+        with self._lock:
+            self._loaded[row.file] = loaded
+            while len(self._loaded) > self._kept:
+                self._loaded.popitem(last=False)
+        return row.version, loaded
+
+    def find(self, method: str, columns: Iterable[str]) -> str | None:
+        """The model whose champion is of ``method`` and judges the most of ``columns``.
+
+        All columns it needs must be there; ``"auto"`` takes any method. The newest of equals.
+        """
+        given = set(columns)
+        wanted = None if method == "auto" else registry.get(method).card.name
+        query = (
+            sa.select(versions.c.model, versions.c.columns)
+            .join(
+                models,
+                sa.and_(models.c.name == versions.c.model, models.c.champion == versions.c.version),
+            )
+            .order_by(versions.c.created.desc())
+        )
+        if wanted is not None:
+            query = query.where(versions.c.method == wanted)
+        with self._store.read() as connection:
+            rows = connection.execute(query).all()
+        fitting = [row for row in rows if given.issuperset(row.columns)]
+        return max(fitting, key=lambda row: len(row.columns)).model if fitting else None
+
+    def promote(self, name: str, version: int, *, by: str) -> dict[str, Any]:
+        """Put ``version`` in charge."""
+        self._row(name, version)
+        with self._store.write() as connection:
+            if self._lock_model(connection, name) != version:
+                _set_champion(connection, name, version, by)
+        return self.version(name, version)
+
+    def rollback(self, name: str) -> dict[str, Any]:
+        """Put the version in charge that was before the present one."""
+        self._row(name, None)
+        with self._store.write() as connection:
+            self._lock_model(connection, name)
+            done = connection.execute(
+                sa.select(promotions.c.id, promotions.c.version)
+                .where(promotions.c.model == name, promotions.c.undone.is_(False))
+                .order_by(promotions.c.id.desc())
+                .limit(2)
+            ).all()
+            if len(done) < 2:
+                raise ConflictError(
+                    f"no version of {name!r} was in charge before this one",
+                    remedy="promote the one you want",
+                )
+            connection.execute(
+                promotions.update().where(promotions.c.id == done[0].id).values(undone=True)
+            )
+            connection.execute(
+                models.update().where(models.c.name == name).values(champion=done[1].version)
+            )
+        return self.version(name, done[1].version)
+
+    def _row(self, name: str, version: int | None) -> Any:
+        check_name(name, "model")
+        wanted = models.c.champion if version is None else version
+        query = (
+            sa.select(versions, models.c.champion)
+            .join(models, models.c.name == versions.c.model)
+            .where(versions.c.model == name, versions.c.version == wanted)
+        )
+        with self._store.read() as connection:
+            row = connection.execute(query).one_or_none()
+        if row is None:
+            what = f"there is no model {name!r}"
+            what += f" with a version {version}" if version is not None else ""
+            raise NotFoundError(what, field="model", remedy="see GET /models")
+        return row
+
+    def _read(self, row: Any) -> Judge:
+        try:
+            data = (self._folder / row.file).read_bytes()
+            if hashlib.sha256(data).hexdigest() != row.sha256:
+                raise ModelError("the file is not the one that was registered")
+            loaded = io.loads(data, source=f"{row.model}, version {row.version}")
+            if not isinstance(loaded, Judge):
+                raise ModelError("the file holds no model")
+        except (OSError, ModelError) as error:
+            raise DamagedError(
+                f"version {row.version} of {row.model!r} cannot be loaded: {error}",
+                field="model",
+                remedy="roll back, or train it anew",
+            ) from error
+        return loaded
+
+    def _lock_model(self, connection: sa.Connection, name: str) -> int | None:
+        """The champion of ``name``, which nobody else changes before the transaction ends."""
+        query = sa.select(models.c.champion).where(models.c.name == name).with_for_update()
+        champion: int | None = connection.scalar(query)
+        return champion
+
+
+def _set_champion(connection: sa.Connection, name: str, version: int, by: str) -> None:
+    connection.execute(models.update().where(models.c.name == name).values(champion=version))
+    connection.execute(
+        promotions.insert().values(model=name, version=version, at=time.time(), by=by, undone=False)
+    )
+
+
+def _columns(model: Judge) -> list[str]:
+    """Columns the model cannot do without."""
+    words = [c["column"] for c in model.column_words()]
+    encoder = getattr(model, "encoder_", None)
+    return (
+        words
+        if encoder is None
+        else [*(getattr(model, "by", None) or []), *_context(model), *encoder.source_names_]
+    )
+
+
+def _context(model: Judge) -> list[str]:
+    context = getattr(model, "context_", None)
+    return [] if context is None else list(context.columns)
+
+
+def _facts(model: Judge) -> dict[str, Any]:
+    return {
+        "card": model.detector_.card.to_dict(),
+        "detector": model.describe(),
+        "threshold": model.threshold_,
+        "threshold_reason": model.rule_.reason_,
+        "stated_rate": model.rule_.stated_rate_,
+        "rows": len(model.train_scores_),
+        "described_columns": model.column_words(),
+    }

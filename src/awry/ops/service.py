@@ -1,0 +1,73 @@
+"""All parts of a service, put together."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable
+from typing import Any
+
+from awry.ops.datasets import Datasets
+from awry.ops.detect import Judging
+from awry.ops.jobs import Jobs
+from awry.ops.keys import Keys
+from awry.ops.models import Models
+from awry.ops.settings import Settings
+from awry.ops.store import Store
+from awry.ops.work import Workshop
+
+
+class Service:
+    """What a server, or a program, drives.
+
+    Parameters
+    ----------
+    settings : Settings, optional
+        Those of the environment by default.
+
+    Attributes
+    ----------
+    store, keys, datasets, models, judging, jobs, workshop
+        Its parts.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or Settings.from_environment()
+        self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.store = Store(self.settings)
+        self.keys = Keys(self.store)
+        self.datasets = Datasets(self.store, self.settings)
+        self.models = Models(self.store, self.settings)
+        self.judging = Judging(self.models, self.settings)
+        self.workshop = Workshop(self.store, self.datasets, self.models, self.settings)
+        self.jobs = Jobs(self.store, self.settings, self.workshop.kinds)
+
+    def start(self) -> None:
+        """Start the workers."""
+        self.jobs.start()
+
+    def close(self) -> None:
+        """Stop the workers and let go of the database."""
+        self.jobs.close()
+        self.store.close()
+
+    def submit(self, kind: str, request: dict[str, Any], *, by: str) -> dict[str, Any]:
+        """Queue a job, if it can be done."""
+        return self.jobs.submit(kind, self.workshop.prepare(kind, request), by=by)
+
+    def ready(self) -> dict[str, dict[str, Any]]:
+        """Whether each thing the service depends on answers, and how soon."""
+        return {"database": _probe(self.store.ping), "files": _probe(self._write_a_file)}
+
+    def _write_a_file(self) -> None:
+        with tempfile.TemporaryFile(dir=self.settings.home) as file:
+            file.write(b"ready")
+
+
+def _probe(check: Callable[[], None]) -> dict[str, Any]:
+    begun = time.perf_counter()
+    try:
+        check()
+    except Exception as error:
+        return {"ok": False, "error": type(error).__name__}
+    return {"ok": True, "latency_ms": round(1e3 * (time.perf_counter() - begun), 3)}

@@ -1,0 +1,173 @@
+"""What jobs do: train models, and judge whole data sets."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.compute as pc
+from pyarrow import parquet
+
+from awry import run
+from awry.core import registry
+from awry.core.plain import plain
+from awry.ops.datasets import Datasets
+from awry.ops.detect import unfit
+from awry.ops.errors import ConflictError, NotFoundError
+from awry.ops.jobs import Job, Work
+from awry.ops.models import Models
+from awry.ops.settings import Settings
+from awry.ops.store import Store
+from awry.result import Result
+from awry.series_model import SeriesModel
+
+
+class Workshop:
+    """Does the work of jobs, with the data sets and models of a service."""
+
+    def __init__(
+        self, store: Store, datasets: Datasets, models: Models, settings: Settings
+    ) -> None:
+        self._store, self._datasets, self._models = store, datasets, models
+        self._folder = settings.home / "results"
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def kinds(self) -> dict[str, Work]:
+        """The work of each kind of job."""
+        return {"train": self.train, "detect": self.detect}
+
+    def prepare(self, kind: str, request: dict[str, Any]) -> dict[str, Any]:
+        """``request`` with the id of the data set as it is now; refuses what cannot be done."""
+        dataset = self._datasets.get(request["dataset"])
+        with unfit("method"):
+            registry.get(request.get("method") or "auto")
+        if kind == "detect" and request.get("model") is not None:
+            self._models.version(request["model"], request.get("version"))
+        return {**request, "dataset_id": dataset["id"]}
+
+    def train(self, job: Job) -> None:
+        """Fit a model to a data set and register it."""
+        asked = job.request
+        dataset = self._datasets.get(asked["dataset"])
+        with unfit("dataset"):
+            model = run.fit(self._path(asked), label=asked.get("label"), **_settings(asked))
+        about = {
+            "dataset": {k: dataset[k] for k in ("name", "id", "rows", "sha256")},
+            "settings": _settings(asked),
+            "job": job.id,
+        }
+        self._models.add(
+            asked["name"],
+            model,
+            about=about,
+            by=job.by,
+            promote=bool(asked.get("promote")),
+            settle=job.settle,
+        )
+
+    def detect(self, job: Job) -> None:
+        """Judge a data set, by a model or by itself, and write the result as Parquet."""
+        target = self._folder / f"{job.id}.{job.attempt}.parquet"
+        draft = self._folder / f".{target.name}"
+        made = {"rows": 0, "flagged": 0, "file": target.name}
+        try:
+            with unfit("dataset"):
+                _write(self._results(job, made), draft, made)
+            os.replace(draft, target)
+            with self._store.write() as connection:
+                job.settle(connection, made)
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
+            raise
+
+    def _results(self, job: Job, made: dict[str, Any]) -> Iterator[Result]:
+        asked, path = job.request, self._path(job.request)
+        name, method = asked.get("model"), asked.get("method") or "auto"
+        if name is None and method != "auto":
+            columns = [c["name"] for c in self._datasets.get(asked["dataset"])["columns"]]
+            name = self._models.find(method, columns)
+        if name is None:
+            result = run.detect(
+                path, label=asked.get("label"), **_settings({**asked, "method": method})
+            )
+            made["method"] = result.model.detector_.card.name
+            yield result
+            return
+        version, model = self._models.load(name, asked.get("version"))
+        made |= {"model": name, "version": version, "method": model.detector_.card.name}
+        if asked.get("threshold") is not None and not isinstance(model, SeriesModel):
+            model = model.with_threshold(asked["threshold"])
+        yield from run.score(path, model)  # type: ignore[arg-type]
+
+    def _path(self, asked: dict[str, Any]) -> Path:
+        return self._datasets.path(asked["dataset"], asked["dataset_id"])
+
+    # -- results ----------------------------------------------------------------------------------
+
+    def file(self, job: dict[str, Any]) -> Path:
+        """The Parquet file of a batch job that is done."""
+        if job["kind"] != "detect":
+            raise NotFoundError("this job has no rows for a result", field="id")
+        if job["state"] != "done":
+            raise ConflictError(
+                f"the job is {job['state']}", field="id", remedy="wait until it is done"
+            )
+        path = self._folder / job["result"]["file"]
+        if not path.exists():
+            raise NotFoundError("the result was deleted", field="id", remedy="run the job again")
+        return path
+
+    def page(
+        self, job: dict[str, Any], *, offset: int, limit: int, flagged: bool
+    ) -> list[dict[str, Any]]:
+        """Rows of the result from ``offset``; those flagged alone, the highest score first."""
+        path = self.file(job)
+        if flagged:
+            table = parquet.read_table(path, filters=[("label", "=", 1)])
+            order = pc.sort_indices(
+                table, sort_keys=[("score", "descending"), ("row", "ascending")]
+            )
+            rows = table.take(order.slice(offset, limit))
+        else:
+            file = parquet.ParquetFile(path)
+            sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+            ends = np.cumsum(sizes)
+            first, last = np.searchsorted(ends, (offset, offset + limit - 1), "right")
+            groups = range(int(first), min(int(last) + 1, len(sizes)))
+            skipped = int(ends[first - 1]) if first else 0
+            rows = file.read_row_groups(list(groups)).slice(offset - skipped, limit)
+        return list(plain(rows.to_pylist()))
+
+
+def _write(results: Iterator[Result], path: Path, made: dict[str, Any]) -> None:
+    writer: parquet.ParquetWriter | None = None
+    try:
+        for result in results:
+            table = result.to_table("ids")
+            if writer is None:
+                writer = parquet.ParquetWriter(path, table.schema, compression="zstd")
+            writer.write_table(table.cast(writer.schema), row_group_size=65_536)
+            made["rows"] += len(result)
+            made["flagged"] += int(result.labels.sum())
+            made["threshold"] = result.threshold
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+#: Fields of a request and the settings of the path they are.
+_SETTINGS = {
+    "method": "detector", "params": "params", "threshold": "threshold", "as_": "as_",
+    "context": "context", "by": "by", "kinds": "kinds", "ignore": "ignore", "time": "time",
+    "value": "value", "random_state": "random_state",
+}  # fmt: skip
+
+
+def _settings(asked: dict[str, Any]) -> dict[str, Any]:
+    """The settings of :func:`awry.run.fit` that a request says."""
+    return {own: asked[name] for name, own in _SETTINGS.items() if asked.get(name) is not None}

@@ -1,0 +1,118 @@
+"""Errors as problem+json (RFC 9457), with the field they are about and the remedy."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from awry.core.errors import AwryError, DataError
+from awry.ops import errors as ops
+
+_log = logging.getLogger("awry.server")
+MEDIA_TYPE = "application/problem+json"
+
+_STATUS: dict[type[BaseException], int] = {
+    ops.NotFoundError: 404,
+    ops.ConflictError: 409,
+    ops.UnfitError: 422,
+    ops.TooLargeError: 413,
+    ops.BusyError: 503,
+    ops.DamagedError: 503,
+    DataError: 422,
+}
+
+
+class Json(JSONResponse):
+    """JSON in ASCII, which holds any text a client may have sent, lone surrogates too."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    field: str | None = None,
+    remedy: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **more: Any,
+) -> JSONResponse:
+    """A response that says what is wrong, where, and what would be right."""
+    told = {"field": field, "remedy": remedy, **more}
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **{k: v for k, v in told.items() if v is not None},
+    }
+    return Json(body, status, headers, MEDIA_TYPE)
+
+
+#: Remedies by the sort of what is wrong with a field.
+_REMEDIES = {
+    "missing": "give it",
+    "extra_forbidden": "leave it out",
+    "string_pattern_mismatch": "use letters, digits, dots, dashes and underscores",
+    "json_invalid": "send JSON",
+}
+
+
+def add_handlers(app: FastAPI) -> None:
+    """Let ``app`` answer every error as a problem."""
+    app.add_exception_handler(AwryError, _awry)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(sa.exc.OperationalError, _database)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _awry(_: Request, error: Exception) -> JSONResponse:
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 422)
+    later = {"Retry-After": "1"} if status == 503 else None
+    if isinstance(error, ops.OpsError):
+        return problem(status, error.what, field=error.field, remedy=error.remedy, headers=later)
+    if isinstance(error, DataError):
+        return problem(status, str(error), field=error.column, remedy=error.remedy)
+    return problem(status, str(error))
+
+
+def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = error.errors()[:20]
+    found = [{"field": ".".join(map(str, e["loc"][1:])), "detail": e["msg"]} for e in errors]
+    return problem(
+        422,
+        found[0]["detail"],
+        field=found[0]["field"] or None,
+        remedy=_REMEDIES.get(errors[0]["type"], "see /openapi.json"),
+        errors=found,
+    )
+
+
+def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def _database(_: Request, error: Exception) -> JSONResponse:
+    _log.error("the database does not answer: %s", error)
+    return problem(
+        503, "the database does not answer", remedy="try again", headers={"Retry-After": "1"}
+    )
+
+
+def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    # What went wrong inside is for the log, not for the client.
+    _log.error("a request failed unexpectedly", exc_info=error)
+    return problem(500, "the service failed; its log says why, under this request's id")

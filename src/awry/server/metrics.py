@@ -1,0 +1,70 @@
+"""Counts and latencies for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from awry.ops.service import Service
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
+
+
+class Metrics:
+    """The metrics of one server."""
+
+    def __init__(self, service: Service) -> None:
+        self.registry = CollectorRegistry()
+        self.registry.register(_Queue(service))
+        self._requests = Counter(
+            "awry_http_requests", "Requests answered.", ("method", "route", "status"),
+            registry=self.registry,
+        )  # fmt: skip
+        self._seconds = Histogram(
+            "awry_http_request_seconds", "Seconds a request took.", ("route",), buckets=_SECONDS,
+            registry=self.registry,
+        )  # fmt: skip
+        self._rows = Counter(
+            "awry_rows_judged", "Rows judged in requests.", ("model", "method"),
+            registry=self.registry,
+        )  # fmt: skip
+        self._flagged = Counter(
+            "awry_rows_flagged", "Rows flagged in requests.", ("model", "method"),
+            registry=self.registry,
+        )  # fmt: skip
+
+    def answered(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count a request; ``route`` is its template, so that there are few."""
+        method = method if method in _METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def judged(self, model: str | None, method: str, rows: int, flagged: int) -> None:
+        """Count rows that were judged."""
+        self._rows.labels(model or "", method).inc(rows)
+        self._flagged.labels(model or "", method).inc(flagged)
+
+    def text(self) -> bytes:
+        """All of it, as Prometheus reads it."""
+        return generate_latest(self.registry)
+
+
+class _Queue(Collector):
+    """The jobs in each state, counted when they are asked for."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def describe(self) -> Iterator[Metric]:
+        # Without this the database would be asked when the collector is registered.
+        yield GaugeMetricFamily("awry_jobs", "Jobs by state.", labels=["state"])
+
+    def collect(self) -> Iterator[Metric]:
+        gauge = GaugeMetricFamily("awry_jobs", "Jobs by state.", labels=["state"])
+        for state, count in self._service.jobs.count().items():
+            gauge.add_metric([state], count)
+        yield gauge

@@ -1,0 +1,42 @@
+"""Whether the service lives, is ready, and how it does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+
+import awry
+from awry.server.auth import Reader, TheService
+from awry.server.schemas import Health, Ready
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health", response_model=Health, summary="Whether the process lives")
+def health() -> dict[str, str]:
+    return {"status": "ok", "version": awry.__version__}
+
+
+@router.get(
+    "/ready",
+    response_model=Ready,
+    responses={503: {"model": Ready, "description": "Something does not answer."}},
+    summary="Whether what the service depends on answers, and how soon",
+)
+def ready(service: TheService) -> Any:
+    found = service.ready()
+    answer = {"ready": all(probe["ok"] for probe in found.values()), "dependencies": found}
+    return JSONResponse(answer, 200 if answer["ready"] else 503)
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+    summary="Metrics for Prometheus",
+)
+def metrics(request: Request, _: Reader) -> Response:
+    text = request.app.state.metrics.text()
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

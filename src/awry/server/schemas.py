@@ -1,0 +1,252 @@
+"""What requests hold, and what answers look like; the examples of OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from awry.ops.names import PATTERN
+
+Name = Annotated[str, Field(pattern=PATTERN, examples=["payments"])]
+Version = Annotated[int, Field(ge=1, le=2**31 - 1, examples=[1])]
+Method = Annotated[str, Field(min_length=1, max_length=100, examples=["isolation_forest"])]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Threshold = Annotated[
+    Finite | Annotated[str, Field(max_length=200)],
+    Field(
+        description="0.01 or quantile:0.99 (share flagged), sigma:3, mad:3.5, pot:0.001, "
+        "fixed:0.7 (a score) and so on.",
+        examples=[0.01],
+    ),
+]
+Column = Annotated[str, Field(max_length=1_000)]
+Columns = Annotated[list[Column], Field(max_length=1_000)]
+
+NameInPath = Annotated[str, Path(pattern=PATTERN, examples=["payments"])]
+VersionInPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
+JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+
+
+class Asked(BaseModel):
+    """A request: what is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class DetectRequest(Asked):
+    data: list[dict[Column, Any]] = Field(description="Rows: an object each, a key a column.")
+    method: Method = Field(default="auto", description="Name of a detector, see `awry detectors`.")
+    model: Name | None = Field(default=None, description="The model that is to answer.")
+    version: Version | None = Field(default=None, description="Its champion by default.")
+    threshold: Threshold | None = None
+    explain: bool = Field(default=False, description="Whether rows come with reasons.")
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"data": [{"amount": 1000, "hour": 14}], "method": "isolation_forest"},
+                {"data": [{"amount": 1000, "hour": 14}], "model": "payments", "explain": True},
+            ]
+        },
+    )
+
+
+class Settings(Asked):
+    """How data is judged; as on the command line."""
+
+    method: Method = Field(default="auto", description="Name of a detector, see `awry detectors`.")
+    params: dict[str, Any] | None = Field(default=None, examples=[{"n_estimators": 200}])
+    threshold: Threshold | None = None
+    as_: Literal["auto", "table", "series"] | None = Field(default=None, alias="as")
+    label: Column | None = None
+    context: Columns | Literal["auto"] | None = None
+    by: Columns | None = None
+    kinds: dict[str, str] | None = Field(default=None, examples=[{"zip": "category"}])
+    ignore: Columns | None = None
+    time: Column | None = None
+    value: Columns | None = None
+    random_state: int | None = Field(default=None, ge=0, le=2**31 - 1)
+
+
+class TrainRequest(Settings):
+    name: Name
+    dataset: Name = Field(description="The data set to learn from.")
+    promote: bool = Field(default=False, description="Put the new version in charge at once.")
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {"name": "payments", "dataset": "payments-2024", "method": "isolation_forest"}
+            ]
+        },
+    )
+
+
+class BatchRequest(Settings):
+    dataset: Name = Field(alias="dataset_name")
+    model: Name | None = Field(default=None, description="The model that is to answer.")
+    version: Version | None = None
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"dataset_name": "financial_transactions", "method": "ensemble"}]
+        },
+    )
+
+
+class PromoteRequest(Asked):
+    version: Version
+
+
+class Reason(BaseModel):
+    column: str
+    value: str
+    typical: str
+    share: float | None
+
+
+class Judged(BaseModel):
+    row: int = Field(description="Position in `data`, from 0.")
+    score: float | None = Field(description="Higher is more anomalous.")
+    anomaly: bool
+    severity: Literal["warning", "critical", "emergency"] | None
+    reasons: list[Reason] | None = None
+
+
+class ModelAnswered(BaseModel):
+    name: str
+    version: int
+
+
+class DetectAnswer(BaseModel):
+    model: ModelAnswered | None = Field(description="null: the rows were judged by themselves.")
+    method: str
+    rows: int
+    flagged: int
+    threshold: float | None
+    threshold_reason: str
+    results: list[Judged]
+    notes: list[str]
+    problems: list[str] = Field(description="Cells that could not be used.")
+
+
+class ColumnType(BaseModel):
+    name: str
+    type: str
+
+
+class SetAside(BaseModel):
+    total: int
+    first: list[str]
+
+
+class Dataset(BaseModel):
+    name: str
+    id: str
+    created: float = Field(description="Seconds since 1970.")
+    rows: int
+    bytes: int
+    sha256: str = Field(description="Of the file that was uploaded.")
+    columns: list[ColumnType]
+    problems: SetAside
+
+
+class DatasetStats(BaseModel):
+    name: str
+    rows: int
+    columns: list[dict[str, Any]]
+
+
+class ModelListed(BaseModel):
+    name: str
+    created: float
+    champion: int | None
+    versions: list[int]
+
+
+class ModelVersion(BaseModel):
+    model: str
+    version: int
+    champion: bool
+    created: float
+    sha256: str
+    method: str
+    columns: list[str]
+    threshold: float | None
+    threshold_reason: str
+    stated_rate: float | None
+    rows: int
+    card: dict[str, Any]
+    detector: dict[str, Any]
+    dataset: dict[str, Any] | None = Field(default=None, description="What it learnt from.")
+    settings: dict[str, Any] | None = None
+    described_columns: list[dict[str, str]]
+    job: str | None = None
+
+
+class Job(BaseModel):
+    id: str
+    kind: Literal["train", "detect"]
+    state: Literal["queued", "running", "done", "failed", "cancelled"]
+    request: dict[str, Any]
+    by: str
+    created: float
+    started: float | None
+    finished: float | None
+    attempts: int
+    progress: dict[str, Any] | None
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
+
+
+class Page(BaseModel):
+    offset: int
+    rows: list[dict[str, Any]]
+
+
+class Probe(BaseModel):
+    ok: bool
+    latency_ms: float | None = None
+    error: str | None = None
+
+
+class Ready(BaseModel):
+    ready: bool
+    dependencies: dict[str, Probe]
+
+
+class Health(BaseModel):
+    status: Literal["ok"]
+    version: str
+
+
+class Problem(BaseModel):
+    """RFC 9457."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    remedy: str | None = None
+    errors: list[dict[str, str]] | None = None
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "type": "about:blank",
+                    "title": "Unprocessable Content",
+                    "status": 422,
+                    "detail": "there is no such column",
+                    "field": "data.amount",
+                    "remedy": "give the columns the model was fitted on",
+                }
+            ]
+        }
+    )
