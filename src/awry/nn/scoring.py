@@ -24,7 +24,7 @@ def score_batches(
     X: Any,
     *,
     network: nn.Module,
-    batch_size: int = 4096,
+    batch_size: int | None = None,
 ) -> FloatArray:
     """Apply ``function`` to ``X`` (n, ...) a batch at a time.
 
@@ -39,13 +39,16 @@ def score_batches(
         Anything with a length that takes slices.
     network : Module
         Where the batches go: to its device, in its precision.
-    batch_size : int, default=4096
-        Halved where a batch does not fit in memory.
+    batch_size : int, optional
+        By default the network's ``rows_at_once``, or 4096. Halved where a batch does not fit in
+        memory.
 
     Returns
     -------
     ndarray of shape (n, ...)
     """
+    if batch_size is None:
+        batch_size = int(getattr(network, "rows_at_once", 4096))
     weight = next(network.parameters())
     start, out = 0, None
     while start < len(X):
