@@ -91,3 +91,30 @@ def midas_scores(edges, *, relational, factor, threshold=None):
             score[key] = values[-1]
         found.append(max(values))
     return np.array(found)
+
+
+def fading_histograms(rows, state, memory):
+    """-log2 of the share of past rows in the bin of each projection, each row weighed by age."""
+    bins, scores = state.counts.shape[1], []
+    z = (rows[:, state.features] * state.weights).sum(axis=2)
+    at = np.clip(np.floor((z - state.low) / state.width).astype(int) + 1, 0, bins - 1)
+    for i in range(len(rows)):
+        weight = np.exp(-(i - np.arange(i)) / memory)
+        same = at[:i] == at[i]
+        share = (weight @ same + 0.5) / (weight.sum() + 0.5 * bins) if i else np.full(1, 1 / bins)
+        scores.append(-np.log2(share).mean())
+    return np.array(scores)
+
+
+def fading_grids(scaled, state, memory):
+    """RS-Hash with exact counts of the cells, each row weighed by age."""
+    cells = []
+    for first, end, side in zip(state.first[:-1], state.first[1:], state.side, strict=True):
+        part = slice(first, end)
+        cells.append(np.floor((scaled[:, state.features[part]] + state.shift[part]) / side))
+    scores = []
+    for i in range(len(scaled)):
+        weight = np.exp(-(i - np.arange(i)) / memory)
+        counts = [weight @ (cell[:i] == cell[i]).all(axis=1) for cell in cells]
+        scores.append(np.log2(1 + weight.sum()) - np.log2(1 + np.array(counts)).mean())
+    return np.array(scores)
