@@ -12,6 +12,7 @@ __version__ = "0.1.0"
 
 #: Public names and the module each lives in.
 _PUBLIC = {
+    "Client": "awry.client",
     "Detector": "awry.core.detector",
     "DataError": "awry.core.errors",
     "ModelError": "awry.core.errors",
@@ -33,6 +34,7 @@ _PUBLIC = {
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
+    from awry.client import Client
     from awry.core.detector import Detector
     from awry.core.errors import AwryError, DataError, ModelError
     from awry.data.encode import TableEncoder

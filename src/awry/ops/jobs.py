@@ -27,7 +27,6 @@ from awry.ops.settings import Settings
 from awry.ops.store import Store, jobs
 
 _log = logging.getLogger(__name__)
-ENDED = ("done", "failed", "cancelled")
 
 
 class _StoppedError(BaseException):
@@ -113,7 +112,7 @@ class Jobs:
                     id=key,
                     kind=kind,
                     state="queued",
-                    request=request,
+                    request=plain(request),
                     by=by,
                     created=time.time(),
                     attempts=0,

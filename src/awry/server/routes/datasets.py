@@ -8,9 +8,10 @@ from fastapi import APIRouter, File, Form, UploadFile
 
 from awry.ops.names import PATTERN
 from awry.server.auth import Reader, TheService, Writer
+from awry.server.bodies import StrictRoute
 from awry.server.schemas import Dataset, DatasetStats, NameInPath
 
-router = APIRouter(prefix="/datasets", tags=["data sets"])
+router = APIRouter(prefix="/datasets", tags=["data sets"], route_class=StrictRoute)
 Format = Literal["csv", "tsv", "parquet", "arrow", "feather", "json", "jsonl", "ndjson"]
 
 

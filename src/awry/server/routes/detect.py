@@ -7,10 +7,11 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from awry.server.auth import Reader, TheService, Writer
+from awry.server.bodies import StrictRoute
 from awry.server.errors import Json
 from awry.server.schemas import BatchRequest, DetectAnswer, DetectRequest, Job
 
-router = APIRouter(prefix="/detect", tags=["detect"])
+router = APIRouter(prefix="/detect", tags=["detect"], route_class=StrictRoute)
 
 
 @router.post("", response_model=DetectAnswer, summary="Judge rows")

@@ -8,9 +8,10 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
 from awry.server.auth import Reader, TheService, Writer
+from awry.server.bodies import StrictRoute
 from awry.server.schemas import Job, JobId, Page
 
-router = APIRouter(prefix="/jobs", tags=["jobs"])
+router = APIRouter(prefix="/jobs", tags=["jobs"], route_class=StrictRoute)
 
 
 @router.get("", response_model=list[Job], summary="The newest jobs")

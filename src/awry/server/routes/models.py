@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from awry.server.auth import Admin, Reader, TheService, Writer
+from awry.server.bodies import StrictRoute
 from awry.server.schemas import (
     Job,
     ModelListed,
@@ -17,7 +18,7 @@ from awry.server.schemas import (
     VersionInPath,
 )
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = APIRouter(prefix="/models", tags=["models"], route_class=StrictRoute)
 
 
 @router.get("", response_model=list[ModelListed], summary="The models")

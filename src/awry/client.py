@@ -1,0 +1,225 @@
+"""A client of the service: what `awry serve` serves, from Python."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+from awry.core.errors import AwryError
+from awry.core.optional import optional
+
+#: States in which a job stays.
+ENDED = ("done", "failed", "cancelled")
+
+
+class ServiceError(AwryError):
+    """What the service answered instead of a result.
+
+    Attributes
+    ----------
+    status : int
+        The HTTP status.
+    problem : dict
+        What is wrong: ``detail``, and where they are known ``field`` and ``remedy``.
+    """
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        self.status, self.problem = status, dict(problem)
+        text = str(self.problem.get("detail") or f"the service answered {status}")
+        if field := self.problem.get("field"):
+            text = f"{field}: {text}"
+        if remedy := self.problem.get("remedy"):
+            text += f"; {remedy}"
+        super().__init__(text)
+
+
+class Client:
+    """Calls a service.
+
+    Parameters
+    ----------
+    url : str, default="http://127.0.0.1:8000"
+    key : str, optional
+        An API key; by default that of the environment variable AWRY_API_KEY.
+    timeout : float, default=60
+        Seconds to wait for an answer.
+    http : optional
+        An ``httpx`` client to use instead, such as FastAPI's ``TestClient``.
+
+    Examples
+    --------
+    >>> client = Client("http://127.0.0.1:8000", key="awry_...")  # doctest: +SKIP
+    >>> client.detect([{"amount": 1000, "hour": 14}], method="isolation_forest")  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        key: str | None = None,
+        timeout: float = 60.0,
+        http: Any = None,
+    ) -> None:
+        key = key or os.environ.get("AWRY_API_KEY")
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        if http is None:
+            httpx = optional("httpx2", extra="server", needed_by="awry.Client")
+            http = httpx.Client(base_url=url, timeout=timeout)
+        self._http = http
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._http.close()
+
+    # -- judging ----------------------------------------------------------------------------------
+
+    def detect(
+        self, rows: Sequence[Mapping[str, Any]], *, method: str = "auto", **options: Any
+    ) -> dict[str, Any]:
+        """Judge rows; ``options`` are ``model``, ``version``, ``threshold`` and ``explain``."""
+        return self._post("/v1/detect", {"data": list(rows), "method": method, **options})
+
+    def detect_batch(self, dataset: str, **settings: Any) -> dict[str, Any]:
+        """Judge a data set: a job, see :meth:`wait` and :meth:`results`."""
+        return self._post("/v1/detect/batch", {"dataset_name": dataset, **settings})
+
+    # -- data sets --------------------------------------------------------------------------------
+
+    def upload(
+        self, name: str, file: str | os.PathLike[str] | BinaryIO, *, format: str | None = None
+    ) -> dict[str, Any]:
+        """Upload a CSV, Parquet, Arrow, JSON or JSONL file as the data set ``name``."""
+        if isinstance(file, (str, os.PathLike)):
+            with Path(file).open("rb") as opened:
+                return self.upload(name, opened, format=format)
+        fields = {"name": name} | ({"format": format} if format else {})
+        return dict(self._send("POST", "/v1/datasets", data=fields, files={"file": file}).json())
+
+    def datasets(self) -> list[dict[str, Any]]:
+        """The data sets."""
+        return list(self._send("GET", "/v1/datasets").json())
+
+    def stats(self, dataset: str) -> dict[str, Any]:
+        """What the columns of a data set hold."""
+        return self._get(f"/v1/datasets/{dataset}/stats")
+
+    def delete_dataset(self, dataset: str) -> None:
+        """Delete a data set."""
+        self._send("DELETE", f"/v1/datasets/{dataset}")
+
+    # -- models -----------------------------------------------------------------------------------
+
+    def train(self, name: str, dataset: str, **settings: Any) -> dict[str, Any]:
+        """Train the next version of the model ``name``: a job, see :meth:`wait`."""
+        return self._post("/v1/models", {"name": name, "dataset": dataset, **settings})
+
+    def models(self) -> list[dict[str, Any]]:
+        """The models."""
+        return list(self._send("GET", "/v1/models").json())
+
+    def model(self, name: str, version: int | None = None) -> dict[str, Any]:
+        """All that is known of a version; of the champion by default."""
+        return self._get(f"/v1/models/{name}" + (f"/versions/{version}" if version else ""))
+
+    def promote(self, name: str, version: int) -> dict[str, Any]:
+        """Put a version in charge."""
+        return self._post(f"/v1/models/{name}/promote", {"version": version})
+
+    def rollback(self, name: str) -> dict[str, Any]:
+        """Put the version in charge that was before."""
+        return self._post(f"/v1/models/{name}/rollback", None)
+
+    # -- jobs -------------------------------------------------------------------------------------
+
+    def job(self, job: str) -> dict[str, Any]:
+        """How far a job is."""
+        return self._get(f"/v1/jobs/{job}")
+
+    def cancel(self, job: str) -> dict[str, Any]:
+        """Stop a job."""
+        return self._post(f"/v1/jobs/{job}/cancel", None)
+
+    def wait(self, job: str, *, timeout: float = 600.0, every: float = 0.2) -> dict[str, Any]:
+        """The job when it is done.
+
+        Raises
+        ------
+        ServiceError
+            Where it failed or was cancelled.
+        TimeoutError
+            Where it is not done after ``timeout`` seconds.
+        """
+        until = time.monotonic() + timeout
+        while True:
+            found = self.job(job)
+            if found["state"] == "done":
+                return found
+            if found["state"] in ENDED:
+                told = found["error"] or {"what": "was cancelled"}
+                raise ServiceError(200, {**told, "detail": f"job {job}: {told['what']}"})
+            if time.monotonic() > until:
+                raise TimeoutError(f"job {job} is {found['state']} after {timeout:g} s")
+            time.sleep(every)
+
+    def results(
+        self, job: str, *, flagged: bool = False, page: int = 1_000
+    ) -> Iterator[dict[str, Any]]:
+        """The rows of a batch job's result, fetched page by page."""
+        offset = 0
+        while True:
+            asked = {"offset": offset, "limit": page, "flagged": flagged}
+            rows = self._send("GET", f"/v1/jobs/{job}/result", params=asked).json()["rows"]
+            yield from rows
+            offset += len(rows)
+            if len(rows) < page:
+                return
+
+    def download(self, job: str, path: str | os.PathLike[str]) -> Path:
+        """Write a batch job's result to ``path`` as Parquet and return it."""
+        target = Path(path)
+        address = f"/v1/jobs/{job}/result.parquet"
+        with self._http.stream("GET", address, headers=self._headers) as answer:
+            if answer.status_code != 200:
+                answer.read()
+                _refuse(answer)
+            with target.open("wb") as file:
+                for piece in answer.iter_bytes():
+                    file.write(piece)
+        return target
+
+    # -- sending ----------------------------------------------------------------------------------
+
+    def _get(self, path: str) -> dict[str, Any]:
+        return dict(self._send("GET", path).json())
+
+    def _post(self, path: str, body: Any) -> dict[str, Any]:
+        return dict(self._send("POST", path, json=body).json())
+
+    def _send(self, method: str, path: str, **more: Any) -> Any:
+        answer = self._http.request(method, path, headers=self._headers, **more)
+        if answer.status_code >= 400:
+            _refuse(answer)
+        return answer
+
+
+def _refuse(answer: Any) -> None:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {}
+    raise ServiceError(answer.status_code, problem if isinstance(problem, dict) else {})

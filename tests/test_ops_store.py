@@ -1,0 +1,160 @@
+"""The tables, their versions, and settings; on SQLite, and on PostgreSQL where there is one."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from awry.core.params import ParameterError
+from awry.ops import store as schema
+from awry.ops.errors import NotFoundError, TooLargeError, UnfitError
+from awry.ops.keys import Keys
+from awry.ops.limits import check_depth
+from awry.ops.settings import Settings
+from awry.ops.store import Store, StoreError
+
+#: A database whose tables of awry the tests may drop.
+POSTGRES = os.environ.get("AWRY_TEST_POSTGRES")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    if request.param == "sqlite":
+        yield Settings(home=tmp_path)
+        return
+    if not POSTGRES:
+        pytest.skip("AWRY_TEST_POSTGRES names no database")
+    engine = sa.create_engine(sa.make_url(POSTGRES).set(drivername="postgresql+psycopg"))
+    schema.tables.drop_all(engine)
+    engine.dispose()
+    yield Settings(home=tmp_path, database_url=POSTGRES)
+
+
+def test_a_new_database_is_made_once_and_opened_again(settings: Settings) -> None:
+    for _ in range(2):
+        store = Store(settings)
+        with store.read() as connection:
+            found = connection.execute(sa.select(schema.migrations.c.version)).scalars().all()
+        assert found == list(range(1, schema.VERSION + 1))
+        store.close()
+
+
+def test_sqlite_writes_ahead(tmp_path: Path) -> None:
+    Store(Settings(home=tmp_path)).close()
+    with sqlite3.connect(tmp_path / "awry.db") as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()
+
+
+def test_an_older_database_is_brought_up_to_date_and_a_newer_one_refused(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(settings).close()
+    monkeypatch.setattr(schema, "VERSION", 2)
+    monkeypatch.setattr(schema, "MIGRATIONS", {2: ("ALTER TABLE keys ADD COLUMN note TEXT",)})
+    store = Store(settings)
+    assert "note" in {c["name"] for c in sa.inspect(store.engine).get_columns("keys")}
+    store.close()
+    monkeypatch.setattr(schema, "VERSION", 1)
+    with pytest.raises(StoreError, match="version 2"):
+        Store(settings)
+
+
+def test_a_migration_that_fails_leaves_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store(settings).close()
+    monkeypatch.setattr(schema, "VERSION", 2)
+    broken = ("ALTER TABLE keys ADD COLUMN note TEXT", "ALTER TABLE nowhere ADD COLUMN x TEXT")
+    monkeypatch.setattr(schema, "MIGRATIONS", {2: broken})
+    with pytest.raises(sa.exc.DBAPIError):
+        Store(settings)
+    monkeypatch.setattr(schema, "VERSION", 1)
+    store = Store(settings)
+    assert "note" not in {c["name"] for c in sa.inspect(store.engine).get_columns("keys")}
+    store.close()
+
+
+def test_many_may_write_at_once(settings: Settings) -> None:
+    stores = [Store(settings) for _ in range(4)]
+    failures: list[BaseException] = []
+
+    def work(store: Store) -> None:
+        try:
+            for _ in range(5):
+                Keys(store).create("one")
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert len(Keys(stores[0]).list()) == 20
+    for store in stores:
+        store.close()
+
+
+def test_keys_are_digests_rotate_and_run_out(settings: Settings) -> None:
+    store = Store(settings)
+    keys = Keys(store)
+    text = keys.create("ci", "write")
+    key_id = text.split("_")[1]
+    assert keys.check(text) == (key_id, "write")
+    assert keys.check(text[:-1] + ("a" if text[-1] != "a" else "b")) is None
+    for wrong in ("", "awry", f"awry_{key_id}_", text.replace("awry", "other"), "awry_\udcff_x"):
+        assert keys.check(wrong) is None
+    with store.read() as connection:
+        assert text not in str(connection.execute(sa.select(schema.keys)).all())
+    new = keys.rotate(key_id, grace_days=0)
+    assert keys.check(text) is None
+    caller = keys.check(new)
+    assert caller is not None
+    assert (caller.may("read"), caller.may("write"), caller.may("admin")) == (True, True, False)
+    keys.revoke(caller.id)
+    assert keys.check(new) is None
+    with pytest.raises(NotFoundError, match="no key"):
+        keys.rotate("nobody")
+    with pytest.raises(UnfitError, match="no role"):
+        keys.create("x", "owner")
+    store.close()
+
+
+def test_settings_come_from_the_environment_and_are_checked(tmp_path: Path) -> None:
+    found = Settings.from_environment(
+        {"AWRY_HOME": str(tmp_path), "AWRY_RATE": "2.5", "AWRY_CORS_ORIGINS": "http://a, http://b",
+         "AWRY_REQUIRE_KEY": "true", "AWRY_HOST": "0.0.0.0"}, port=9000,
+    )  # fmt: skip
+    assert (found.rate, found.cors_origins, found.port) == (2.5, ("http://a", "http://b"), 9000)
+    assert found.database_url == f"sqlite:///{tmp_path / 'awry.db'}"
+    for name, value in (("RATE", "fast"), ("WORKERS", "-1"), ("REQUIRE_KEY", "maybe")):
+        with pytest.raises(ParameterError, match=f"AWRY_{name} must be"):
+            Settings.from_environment({f"AWRY_{name}": value})
+
+
+def test_a_key_is_needed_beyond_this_machine(tmp_path: Path) -> None:
+    assert not Settings(home=tmp_path).needs_key
+    assert Settings(home=tmp_path, host="0.0.0.0").needs_key
+    assert Settings(home=tmp_path, require_key=True).needs_key
+
+
+def test_other_databases_are_refused_without_showing_their_password(tmp_path: Path) -> None:
+    with pytest.raises(StoreError) as caught:
+        Store(Settings(home=tmp_path, database_url="mysql://me:secret@host/db"))
+    assert "secret" not in str(caught.value)
+
+
+def test_depth_is_bounded_without_the_stack() -> None:
+    deep: list[object] = []
+    for _ in range(100_000):
+        deep = [deep]
+    with pytest.raises(TooLargeError, match="more than 16"):
+        check_depth(deep, 16)
