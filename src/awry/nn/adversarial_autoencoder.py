@@ -50,6 +50,14 @@ class AdversarialAutoEncoderNetwork(AutoEncoderNetwork):
             "generator": encoder,
         }
 
+    def optimiser(
+        self, part: str, parameters: Iterable[nn.Parameter], lr: float, weight_decay: float
+    ) -> torch.optim.Optimizer | None:
+        """For the game one with a short memory, as the other side moves on."""
+        if part == "autoencoder":
+            return None
+        return torch.optim.Adam(parameters, lr=lr, betas=(0.5, 0.999))
+
     def step(self, batch: Batch, i: int, descend: Descend) -> dict[str, Tensor]:
         x = batch[0]
         rebuilding = self.terms(x).mean()

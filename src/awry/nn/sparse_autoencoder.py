@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from awry.nn.autoencoder import AutoEncoderNetwork
@@ -28,6 +29,9 @@ class SparseAutoEncoderNetwork(AutoEncoderNetwork):
     def __init__(self, rho: float, beta: float, **layers: Any) -> None:
         super().__init__(**layers)
         self.rho, self.beta = rho, beta
+        # At the target from the start: from a half, a bias has many steps to go.
+        *_, bias = self.encoder.parameters()
+        nn.init.constant_(bias, math.log(rho / (1 - rho)))
 
     def encode(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.encoder(x))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
-from awry.core.params import option
+from awry.core.params import integer, listing, option
 from awry.detectors.tabular.autoencoder import AutoEncoder, Layers
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ class AdversarialAutoEncoder(AutoEncoder):
     latent : int or None, default=None
         Width of the code; None takes the square root of the columns.
     activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"}, default="tanh"
+    critic : list of int, default=(128, 128)
+        Widths of the discriminator's hidden layers. A narrow one is soon deceived, and codes then
+        do not follow the prior.
     batch_norm : bool, default=True
         Normalise what goes into each activation of encoder and decoder over the batch.
     validation_fraction : float, default=0.0
@@ -46,9 +49,9 @@ class AdversarialAutoEncoder(AutoEncoder):
     Notes
     -----
     The encoder is the paper's deterministic one, the generator's loss the non-saturating one that
-    its code uses. Departures: the discriminator has layers as wide as the encoder's, for the
-    paper's 1000 units, and AdamW stands in for gradient descent with momentum; the paper has no
-    score.
+    its code uses. Departures: the discriminator has narrower layers than the
+    paper's of 1000 units, and Adam (in the game with β1 = 0.5) stands in for gradient descent with
+    momentum; the paper has no score.
 
     References
     ----------
@@ -78,21 +81,26 @@ class AdversarialAutoEncoder(AutoEncoder):
         extra="deep",
         stochastic=True,
     )
-    constraints = {"score_type": option("reconstruction", "prior")}
+    constraints = {
+        "score_type": option("reconstruction", "prior"),
+        "critic": listing(integer(1)),
+    }
 
     def __init__(  # type: ignore[misc]  # defaults of its own
         self,
         *,
         score_type: str = "reconstruction",
+        critic: list[int] | tuple[int, ...] = (128, 128),
         validation_fraction: float = 0.0,
         **layers: Unpack[Layers],
     ) -> None:
         super().__init__(validation_fraction=validation_fraction, **layers)
         self.score_type = score_type
+        self.critic = critic
 
     def _build(self, d: int) -> AdversarialAutoEncoderNetwork:
         from awry.nn.adversarial_autoencoder import AdversarialAutoEncoderNetwork
 
         return AdversarialAutoEncoderNetwork(
-            critic=self._widths(d), score=self.score_type, **self._layers(d)
+            critic=self.critic, score=self.score_type, **self._layers(d)
         )

@@ -44,7 +44,8 @@ class SparseAutoEncoder(Overcomplete):
     -----
     Loss and target of Ng's section 2, whose exercise has β = 3. Departures: the mean activations
     are those of a batch, as the network learns from batches and not by L-BFGS from all rows; the
-    output is linear, as for real values; AdamW's weight decay stands in for λ.
+    output is linear, as for real values; AdamW's weight decay stands in for λ; the units' biases
+    start where their activations are ρ.
 
     References
     ----------
