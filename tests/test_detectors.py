@@ -38,8 +38,10 @@ CHEAP = {
     "dagmm": {"epochs": 6, "lr": 5e-3},
     "deep_svdd": {"epochs": 10, "pretrain_epochs": 3},
     "deep_sad": {"epochs": 10, "pretrain_epochs": 3},
+    "lunar": {"epochs": 15, "n_neighbors": 5, "width": 16, "lr": 5e-3},
+    "deep_isolation_forest": {"n_representations": 6, "hidden": [32, 16], "latent": 8},
     "devnet": {"epochs": 20, "lr": 1e-2},
-    "dte": {"epochs": 15, "hidden": [32, 32], "lr": 5e-3},
+    "dte": {"epochs": 5},
     "prenet": {"epochs": 20, "lr": 1e-2},
     "goad": {"epochs": 5, "n_transformations": 16, "n_components": 8},
     "ensemble": {"detectors": ["ecod", "hbos"]},
@@ -51,6 +53,10 @@ CHEAP = {
     "conv_autoencoder_series": {**BRIEF, "hidden": [8, 4], "window": 24, "stride": 2},
     "lstm_autoencoder": {**BRIEF, "hidden": [8]},
     "lstm_forecaster": {**BRIEF, "hidden": [8]},
+    "tcn_autoencoder": {**BRIEF, "epochs": 2, "hidden": [8, 8]},
+    "usad": {**BRIEF, "epochs": 6, "lr": 0.005, "window": 12},
+    "tranad": {**BRIEF, "epochs": 2, "lr": 0.005, "window": 8, "hidden": [16]},
+    "anomaly_transformer": {**BRIEF, "epochs": 2, "hidden": [16], "lr": 0.005},
 }
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
+
+from awry.nn.losses import squared_error
+from awry.nn.network import Batch, Network
 
 #: Least variances, in units of the standardised channels' and of the largest among the errors':
 #: of what is rebuilt all but exactly, rounding would otherwise be what is judged.
@@ -52,3 +55,28 @@ class ErrorGaussian(nn.Module):
 
     def forward(self, errors: Tensor) -> Tensor:
         return ((errors - self.mean) @ self.whitening) ** 2
+
+
+class Rebuilder(Network):
+    """Base of autoencoders of windows (n, L, channels) that judge errors by their Gaussian.
+
+    A subclass writes ``rebuild``. It learns to make the mean squared error small.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.errors = ErrorGaussian(channels)
+
+    def rebuild(self, x: Tensor) -> Tensor:
+        """The windows as told from their codes, the shape of ``x``."""
+        raise NotImplementedError
+
+    def loss(self, batch: Batch) -> Tensor:
+        return squared_error(batch[0], self.rebuild(batch[0])).mean()
+
+    def on_end(self, batches: Callable[[], Iterator[Batch]]) -> None:
+        """The Gaussian of the training data's errors."""
+        self.errors.measure(x - self.rebuild(x) for x, *_ in batches())
+
+    def terms(self, x: Tensor) -> Tensor:
+        return self.errors(x - self.rebuild(x))

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from awry.nn.errors import ErrorGaussian
-from awry.nn.losses import squared_error
+from awry.nn.errors import ErrorGaussian, Rebuilder
 from awry.nn.network import Batch, Network
 
 #: Recurrent layers by the name that detectors take.
@@ -41,7 +40,7 @@ class Recurrent(nn.Module):
         return x
 
 
-class RecurrentAutoEncoderNetwork(Network):
+class RecurrentAutoEncoderNetwork(Rebuilder):
     """Reads a window into a code and tells it anew from that.
 
     Parameters
@@ -67,14 +66,13 @@ class RecurrentAutoEncoderNetwork(Network):
         cell: str,
         dropout: float,
     ) -> None:
-        super().__init__()
+        super().__init__(channels)
         self.every = every
         self.encoder = Recurrent([channels, *hidden], cell=cell, dropout=dropout)
         width = latent or hidden[-1]
         self.to_code = nn.Linear(hidden[-1], latent) if latent else nn.Identity()
         self.decoder = Recurrent([width, *reversed(hidden)], cell=cell, dropout=dropout)
         self.to_x = nn.Linear(hidden[0], channels)
-        self.errors = ErrorGaussian(channels)
 
     def rebuild(self, x: Tensor) -> Tensor:
         """The windows (n, L, channels) as told from their codes."""
@@ -86,16 +84,6 @@ class RecurrentAutoEncoderNetwork(Network):
         ends = [min(i + self.every, steps) - 1 for i in range(0, steps, self.every)]
         codes = self.to_code(states[:, ends]).repeat_interleave(self.every, dim=1)
         return self.to_x(self.decoder(codes[:, :steps]))
-
-    def loss(self, batch: Batch) -> Tensor:
-        return squared_error(batch[0], self.rebuild(batch[0])).mean()
-
-    def on_end(self, batches: Callable[[], Iterator[Batch]]) -> None:
-        """The Gaussian of the training data's errors."""
-        self.errors.measure(x - self.rebuild(x) for x, *_ in batches())
-
-    def terms(self, x: Tensor) -> Tensor:
-        return self.errors(x - self.rebuild(x))
 
 
 class RecurrentForecasterNetwork(Network):

@@ -46,6 +46,11 @@ class Dynamic(Threshold):
         self.prune = prune
 
     def _fit(self, scores: FloatArray, y: IntArray | None) -> tuple[float, float | None, str]:
+        floor = min(float(scores.min()), 0.0)
+        cut = floor + self._cut(scores - floor)
+        return cut, None, "what leaves the other scores calmest"
+
+    def _cut(self, scores: FloatArray) -> float:
         mean, deviation = scores.mean(), scores.std()
         best, cut = 0.0, float(scores.max())
         for z in np.arange(2.0, 10.5, 0.5):
@@ -57,7 +62,7 @@ class Dynamic(Threshold):
             value = calmer / (above.sum() + len(_maxima(scores, above)) ** 2)
             if value >= best:
                 best, cut = value, mean + z * deviation
-        return self._pruned(scores, cut), None, "what leaves the other scores calmest"
+        return self._pruned(scores, cut)
 
     def _pruned(self, scores: FloatArray, cut: float) -> float:
         """The cut, raised above the runs that do not stand out."""
