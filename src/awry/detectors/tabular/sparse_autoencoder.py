@@ -31,6 +31,8 @@ class SparseAutoEncoder(Overcomplete):
         Units of the code; None takes four to eight times the columns, from 16 to 256.
     hidden : list of int or None, default=None
         Widths of layers between the rows and the code; None puts none there.
+    lr : float, default=5e-3
+        Learning rate of AdamW; units that are mostly silent learn slowly.
     **training
 
     Attributes
@@ -78,15 +80,16 @@ class SparseAutoEncoder(Overcomplete):
     )
     constraints = {"rho": real(0, 1, "()"), "beta": real(0)}
 
-    def __init__(
+    def __init__(  # type: ignore[misc]  # a default of its own
         self,
         *,
         rho: float = 0.05,
         beta: float = 3.0,
         latent: int | None = None,
+        lr: float = 5e-3,
         **training: Unpack[Training],
     ) -> None:
-        super().__init__(latent=latent, **training)
+        super().__init__(latent=latent, lr=lr, **training)
         self.rho = rho
         self.beta = beta
 
