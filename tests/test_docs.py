@@ -31,6 +31,7 @@ def _commands(block: str) -> list[list[str]]:
 def test_code_of_the_docs_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Python blocks run in one namespace, ``awry`` commands one after the other, in one folder."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("AWRY_HOME", str(tmp_path / "service"))
     namespace: dict[str, object] = {}
     for language, block in _BLOCK.findall(page.read_text()):
         if language == "python":

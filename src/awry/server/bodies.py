@@ -26,8 +26,6 @@ class _JsonRequest(Request):
                 json.dumps(value, ensure_ascii=False).encode()
         except (RecursionError, TooLargeError):
             raise HTTPException(413, f"the JSON is nested more than {limit} deep") from None
-        except json.JSONDecodeError:
-            raise
         except ValueError as error:
             # Digits past Python's limit, bytes that are no UTF-8, half of a surrogate pair.
             raise HTTPException(400, f"the body is no JSON awry reads: {error}"[:300]) from None
