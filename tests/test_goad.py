@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from awry.detectors.tabular.goad import GOAD  # noqa: E402
-from awry.nn.contrastive import GOADNetwork  # noqa: E402
+from awry.nn.goad import GOADNetwork  # noqa: E402
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(400, 3)) @ RNG.normal(size=(3, 5)) + RNG.normal(0, 0.1, (400, 5))

@@ -9,7 +9,7 @@ from awry.core.params import integer, real
 from awry.detectors.deep import DeepDetector, Training
 
 if TYPE_CHECKING:
-    from awry.nn.contrastive import GOADNetwork
+    from awry.nn.goad import GOADNetwork
 
 
 class GOAD(DeepDetector):
@@ -109,7 +109,7 @@ class GOAD(DeepDetector):
         self.epsilon = epsilon
 
     def _build(self, d: int) -> GOADNetwork:
-        from awry.nn.contrastive import GOADNetwork
+        from awry.nn.goad import GOADNetwork
 
         return GOADNetwork(
             d,
