@@ -91,7 +91,7 @@ class TranAD(TwoDecoderDetector):
         "n_heads": any_of(nothing(), integer(1)),
     }
 
-    def __init__(
+    def __init__(  # type: ignore[misc]
         self,
         *,
         window: int | None = 10,

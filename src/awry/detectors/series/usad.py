@@ -81,7 +81,7 @@ class USAD(TwoDecoderDetector):
     )
     constraints = {"latent": any_of(nothing(), integer(1))}
 
-    def __init__(
+    def __init__(  # type: ignore[misc]
         self,
         *,
         window: int | None = 12,
