@@ -100,12 +100,13 @@ def test_renewing_keeps_the_lease_and_tells_progress(store: Store, tmp_path: Pat
     key = jobs.submit("count", {}, by="me")["id"]
     job = jobs._claim("me")
     assert job is not None
-    job.report("rows", 3, 10)
+    job.called["/srv/data/1f.parquet"] = "payments"
+    job.report("read /srv/data/1f.parquet", 3, 10)
     expire(store)
     jobs.renew(job)
     assert not job.stop.is_set()
     assert not jobs.run_next()
-    assert jobs.get(key)["progress"] == {"task": "rows", "done": 3, "total": 10}
+    assert jobs.get(key)["progress"] == {"task": "read payments", "done": 3, "total": 10}
 
 
 def test_cancelling(store: Store, tmp_path: Path) -> None:

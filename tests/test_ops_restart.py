@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -63,4 +64,12 @@ def test_killed_at(kind: str, module: str, place: str, tmp_path: Path) -> None:
         rows = service.workshop.page(job, offset=0, limit=1_000, flagged=False)
         assert [row["row"] for row in rows] == list(range(1, 201))
     assert not service.jobs.run_next()
+    files = [p for part in ("datasets", "models", "results") for p in (made.home / part).iterdir()]
+    for path in files:
+        os.utime(path, (0, 0))
+    service.start()
+    left = [p for part in ("datasets", "models", "results") for p in (made.home / part).iterdir()]
+    assert len(files) == 3, "one of them is what the killed process left"
+    assert len(left) == 2
+    assert service.jobs.get(key)["state"] == "done"
     service.close()

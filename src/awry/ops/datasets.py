@@ -149,6 +149,11 @@ class Datasets:
             connection.execute(datasets.delete().where(datasets.c.id == row.id))
         self._path(row.id).unlink(missing_ok=True)
 
+    def files(self) -> set[str]:
+        """Names of the files that data sets are kept in."""
+        with self._store.read() as connection:
+            return {self._path(key).name for key in connection.scalars(sa.select(datasets.c.id))}
+
     def _row(self, name: str) -> Any:
         check_name(name)
         with self._store.read() as connection:

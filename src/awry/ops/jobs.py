@@ -46,6 +46,8 @@ class Job:
         Who asked for it.
     attempt : int
         From 1.
+    called : dict of str to str
+        What clients call the files whose paths progress names.
     """
 
     id: str
@@ -56,9 +58,12 @@ class Job:
     worker: str
     stop: threading.Event = field(default_factory=threading.Event)
     progress: dict[str, Any] | None = None
+    called: dict[str, str] = field(default_factory=dict)
 
     def report(self, task: str, done: int, total: int | None) -> None:
         """Hear of progress, and stop where that is asked for."""
+        for own, name in self.called.items():
+            task = task.replace(own, name)
         self.progress = {"task": task, "done": done, "total": total}
         if self.stop.is_set():
             raise _StoppedError
@@ -141,6 +146,12 @@ class Jobs:
         with self._store.read() as connection:
             return {row.state: row.jobs for row in connection.execute(query)}
 
+    def files(self) -> set[str]:
+        """Names of the files that results are kept in."""
+        with self._store.read() as connection:
+            results = connection.scalars(sa.select(jobs.c.result).where(jobs.c.state == "done"))
+            return {result["file"] for result in results if result and "file" in result}
+
     def cancel(self, key: str) -> dict[str, Any]:
         """Let a job not begin, or stop at its next step."""
         self.get(key)
@@ -201,8 +212,9 @@ class Jobs:
             try:
                 if self.run_next(worker):
                     continue
-            except sa.exc.SQLAlchemyError:
-                _log.exception("the database did not answer a worker, which goes on trying")
+            except sa.exc.SQLAlchemyError as error:
+                told = str(error).partition("\n")[0]
+                _log.error("the database did not answer a worker, which goes on trying: %s", told)
             self._wake.wait(self._settings.poll_seconds)
             self._wake.clear()
 
@@ -239,6 +251,7 @@ class Jobs:
                     lease=lease,
                     started=now,
                     attempts=row.attempts + 1,
+                    progress=None,
                 )
             )
         return Job(row.id, row.kind, row.request, row.by, row.attempts + 1, worker)

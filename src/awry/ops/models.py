@@ -176,6 +176,11 @@ class Models:
             )
         return self.version(name, done[1].version)
 
+    def files(self) -> set[str]:
+        """Names of the files that versions are kept in."""
+        with self._store.read() as connection:
+            return set(connection.scalars(sa.select(versions.c.file)))
+
     def _row(self, name: str, version: int | None) -> Any:
         check_name(name, "model")
         wanted = models.c.champion if version is None else version

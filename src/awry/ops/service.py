@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from awry.ops.datasets import Datasets
@@ -15,6 +16,9 @@ from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.ops.store import Store
 from awry.ops.work import Workshop
+
+#: Seconds after which a file that nothing names is taken for left behind.
+_IN_THE_MAKING = 86_400
 
 
 class Service:
@@ -43,7 +47,13 @@ class Service:
         self.jobs = Jobs(self.store, self.settings, self.workshop.kinds)
 
     def start(self) -> None:
-        """Start the workers."""
+        """Clear away what killed processes left behind, and start the workers."""
+        for part, kept in (
+            ("datasets", self.datasets.files()),
+            ("models", self.models.files()),
+            ("results", self.jobs.files()),
+        ):
+            sweep(self.settings.home / part, kept)
         self.jobs.start()
 
     def close(self) -> None:
@@ -62,6 +72,13 @@ class Service:
     def _write_a_file(self) -> None:
         with tempfile.TemporaryFile(dir=self.settings.home) as file:
             file.write(b"ready")
+
+
+def sweep(folder: Path, kept: set[str]) -> None:
+    """Remove files of ``folder`` that nothing names, but for those that may still be made."""
+    for path in folder.iterdir():
+        if path.name not in kept and time.time() - path.stat().st_mtime > _IN_THE_MAKING:
+            path.unlink(missing_ok=True)
 
 
 def _probe(check: Callable[[], None]) -> dict[str, Any]:

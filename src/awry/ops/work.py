@@ -54,7 +54,7 @@ class Workshop:
         asked = job.request
         dataset = self._datasets.get(asked["dataset"])
         with unfit("dataset"):
-            model = run.fit(self._path(asked), label=asked.get("label"), **_settings(asked))
+            model = run.fit(self._path(job), label=asked.get("label"), **_settings(asked))
         about = {
             "dataset": {k: dataset[k] for k in ("name", "id", "rows", "sha256")},
             "settings": _settings(asked),
@@ -86,7 +86,7 @@ class Workshop:
             raise
 
     def _results(self, job: Job, made: dict[str, Any]) -> Iterator[Result]:
-        asked, path = job.request, self._path(job.request)
+        asked, path = job.request, self._path(job)
         name, method = asked.get("model"), asked.get("method") or "auto"
         if name is None and method != "auto":
             columns = [c["name"] for c in self._datasets.get(asked["dataset"])["columns"]]
@@ -104,8 +104,11 @@ class Workshop:
             model = model.with_threshold(asked["threshold"])
         yield from run.score(path, model)  # type: ignore[arg-type]
 
-    def _path(self, asked: dict[str, Any]) -> Path:
-        return self._datasets.path(asked["dataset"], asked["dataset_id"])
+    def _path(self, job: Job) -> Path:
+        name = job.request["dataset"]
+        path = self._datasets.path(name, job.request["dataset_id"])
+        job.called[str(path)] = name
+        return path
 
     # -- results ----------------------------------------------------------------------------------
 
