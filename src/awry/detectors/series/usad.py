@@ -58,7 +58,7 @@ class USAD(TwoDecoderDetector):
     --------
     >>> import numpy as np
     >>> x = np.sin(np.arange(600) / 4)
-    >>> x[300:310] = 0.0
+    >>> x[300:310] += 1.5
     >>> detector = USAD(epochs=20, random_state=0).fit(x)
     >>> bool(295 < detector.decision_scores_.argmax() < 315)
     True
