@@ -58,9 +58,9 @@ class USAD(TwoDecoderDetector):
     --------
     >>> import numpy as np
     >>> x = np.sin(np.arange(600) / 4)
+    >>> detector = USAD(epochs=20, lr=5e-3, random_state=0).fit(x)
     >>> x[300:310] += 1.5
-    >>> detector = USAD(epochs=20, random_state=0).fit(x)
-    >>> bool(295 < detector.decision_scores_.argmax() < 315)
+    >>> bool(295 < detector.decision_function(x).argmax() < 315)
     True
     """
 
