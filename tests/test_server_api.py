@@ -230,7 +230,7 @@ def test_uploads_are_bounded_and_leave_nothing(http: TestClient, trained: Client
     told = problem(upload(http, "long", b"a\n" + b"1\n" * 5_001), 413)
     assert "5,000 are allowed" in told["detail"]
     problem(upload(http, "wide", b",".join(b"c%d" % i for i in range(51)) + b"\n"), 413)
-    for junk in (b"", b"PAR1" + bytes(100), b"\x00\xff" * 500, b"a,b\n"):
+    for junk in (b"", b"PAR1" + bytes(100), b"\x00\xff" * 500, b"a,b\n", b'{"\\ud800": 1}\n'):
         problem(upload(http, "junk", junk), 422)
     assert sorted(folder.iterdir()) == before
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+from urllib.parse import quote
 
 from awry.core.errors import AwryError
 from awry.core.optional import optional
@@ -116,11 +117,11 @@ class Client:
 
     def stats(self, dataset: str) -> dict[str, Any]:
         """What the columns of a data set hold."""
-        return self._get(f"/v1/datasets/{dataset}/stats")
+        return self._get(_path("datasets", dataset, "stats"))
 
     def delete_dataset(self, dataset: str) -> None:
         """Delete a data set."""
-        self._send("DELETE", f"/v1/datasets/{dataset}")
+        self._send("DELETE", _path("datasets", dataset))
 
     # -- models -----------------------------------------------------------------------------------
 
@@ -134,25 +135,26 @@ class Client:
 
     def model(self, name: str, version: int | None = None) -> dict[str, Any]:
         """All that is known of a version; of the champion by default."""
-        return self._get(f"/v1/models/{name}" + (f"/versions/{version}" if version else ""))
+        which = () if version is None else ("versions", version)
+        return self._get(_path("models", name, *which))
 
     def promote(self, name: str, version: int) -> dict[str, Any]:
         """Put a version in charge."""
-        return self._post(f"/v1/models/{name}/promote", {"version": version})
+        return self._post(_path("models", name, "promote"), {"version": version})
 
     def rollback(self, name: str) -> dict[str, Any]:
         """Put the version in charge that was before."""
-        return self._post(f"/v1/models/{name}/rollback", None)
+        return self._post(_path("models", name, "rollback"), None)
 
     # -- jobs -------------------------------------------------------------------------------------
 
     def job(self, job: str) -> dict[str, Any]:
         """How far a job is."""
-        return self._get(f"/v1/jobs/{job}")
+        return self._get(_path("jobs", job))
 
     def cancel(self, job: str) -> dict[str, Any]:
         """Stop a job."""
-        return self._post(f"/v1/jobs/{job}/cancel", None)
+        return self._post(_path("jobs", job, "cancel"), None)
 
     def wait(self, job: str, *, timeout: float = 600.0, every: float = 0.2) -> dict[str, Any]:
         """The job when it is done.
@@ -183,7 +185,7 @@ class Client:
         offset = 0
         while True:
             asked = {"offset": offset, "limit": page, "flagged": flagged}
-            rows = self._send("GET", f"/v1/jobs/{job}/result", params=asked).json()["rows"]
+            rows = self._send("GET", _path("jobs", job, "result"), params=asked).json()["rows"]
             yield from rows
             offset += len(rows)
             if len(rows) < page:
@@ -192,7 +194,7 @@ class Client:
     def download(self, job: str, path: str | os.PathLike[str]) -> Path:
         """Write a batch job's result to ``path`` as Parquet and return it."""
         target = Path(path)
-        address = f"/v1/jobs/{job}/result.parquet"
+        address = _path("jobs", job, "result.parquet")
         with self._http.stream("GET", address, headers=self._headers) as answer:
             if answer.status_code != 200:
                 answer.read()
@@ -215,6 +217,10 @@ class Client:
         if answer.status_code >= 400:
             _refuse(answer)
         return answer
+
+
+def _path(*parts: object) -> str:
+    return "/".join(["/v1", *(quote(str(part), safe="") for part in parts)])
 
 
 def _refuse(answer: Any) -> None:

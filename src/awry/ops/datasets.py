@@ -14,11 +14,11 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from pyarrow import parquet
 
-from awry.core import progress
 from awry.core.errors import DataError
 from awry.core.plain import plain
 from awry.data.columns import profile
 from awry.data.readers import Source, open_source
+from awry.ops.blame import unfit
 from awry.ops.errors import ConflictError, DamagedError, NotFoundError, TooLargeError
 from awry.ops.names import check_name
 from awry.ops.settings import Settings
@@ -49,7 +49,7 @@ class Datasets:
         ------
         ConflictError
             Where there is a data set of this name.
-        TooLargeError, DataError
+        TooLargeError, UnfitError
             Where it has more rows, columns or bytes than are allowed, or is no table.
         """
         check_name(name)
@@ -59,10 +59,11 @@ class Datasets:
         key = uuid.uuid4().hex
         draft = self._folder / f".{key}"
         try:
-            source = open_source(file, format=format)
-            size = self._write(source, draft)
-            if not source.rows_read:
-                raise DataError("holds no rows", source=name, remedy="give at least a few")
+            with unfit("file"):
+                source = open_source(file, format=format)
+                size = self._write(source, draft)
+                if not source.rows_read:
+                    raise DataError("holds no rows", source=name, remedy="give at least a few")
             draft.replace(self._path(key))
             with self._store.write() as connection:
                 connection.execute(
@@ -131,11 +132,11 @@ class Datasets:
         found = row.stats
         if found is None:
             file = parquet.ParquetFile(self.path(name, row.id))
-            # One column at a time: memory stays at the largest.
-            found = [
-                _column_stats(file.read(columns=[column]))
-                for column in progress.track("stats", file.schema_arrow.names)
-            ]
+            with unfit("name"):
+                # One column at a time: memory stays at the largest.
+                found = [
+                    _column_stats(file.read(columns=[column])) for column in file.schema_arrow.names
+                ]
             with self._store.write() as connection:
                 connection.execute(
                     datasets.update().where(datasets.c.id == row.id).values(stats=found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,17 +11,16 @@ import numpy as np
 
 from awry import run
 from awry.core import registry
-from awry.core.errors import DataError
 from awry.core.plain import plain
 from awry.data.tables import as_table
 from awry.judge import Judge
+from awry.ops.blame import unfit
 from awry.ops.errors import BusyError, TooLargeError, UnfitError
 from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.result import SEVERITIES, Result
 from awry.series_model import SeriesModel
 
-_log = logging.getLogger(__name__)
 #: Seconds a request waits for its turn.
 _PATIENCE = 2.0
 #: The most problems of the data told one by one.
@@ -110,34 +108,6 @@ class Judging:
             yield
         finally:
             self._turns.release()
-
-
-@contextmanager
-def unfit(field: str) -> Iterator[None]:
-    """Tell what the path refuses, or a detector cannot do with this data, as the request's fault.
-
-    Detectors raise many kinds of error on data they are not made for.
-    """
-    try:
-        yield
-    except DataError as error:
-        where = f"{field}.{error.column}" if error.column else field
-        told = DataError(error.what, row=error.row, column=error.column)
-        raise UnfitError(str(told), field=where, remedy=error.remedy) from error
-    except ImportError as error:
-        raise UnfitError(str(error), field="method") from error
-    except (ValueError, ArithmeticError, TypeError, MemoryError) as error:
-        if not isinstance(error, ValueError):
-            _log.warning("a detector failed on the data of a request", exc_info=True)
-        what = str(error) or type(error).__name__
-        raise UnfitError(what[:500], field=_blamed(error, field)) from error
-
-
-def _blamed(error: BaseException, field: str) -> str:
-    """The field of the request an error of the path is about."""
-    if isinstance(error, registry.UnknownDetectorError):
-        return "method"
-    return "threshold" if "threshold" in str(error) else field
 
 
 def _decide_by(judge: Judge, threshold: float | str | None) -> Judge:

@@ -14,8 +14,8 @@ from pyarrow import parquet
 from awry import run
 from awry.core import registry
 from awry.core.plain import plain
+from awry.ops.blame import unfit
 from awry.ops.datasets import Datasets
-from awry.ops.detect import unfit
 from awry.ops.errors import ConflictError, NotFoundError
 from awry.ops.jobs import Job, Work
 from awry.ops.models import Models
