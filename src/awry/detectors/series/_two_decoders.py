@@ -26,7 +26,7 @@ class TwoDecoderDetector(DeepSeriesDetector):
 
     constraints = {"alpha": real(0, 1)}
 
-    def __init__(
+    def __init__(  # type: ignore[misc]  # a default of its own
         self,
         *,
         alpha: float = 0.5,
