@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import awry
 from awry.detectors.series.series_auto import MAX_POINTS, SeriesAuto
 
 
@@ -46,10 +48,20 @@ def test_switches_are_left_out_beside_measurements() -> None:
 
 
 def test_short_series_take_short_windows() -> None:
-    model = SeriesAuto().fit(_beats(60))
-    assert max(model.statistics_.windows) == 30
-    assert model.shapes_.window == 30
+    model = SeriesAuto().fit(_beats(400))
+    assert max(model.statistics_.windows) == 25
+    assert model.shapes_.window == 25
     assert "short series" in model.choice_
+
+
+def test_one_spike_of_a_short_series_is_flagged_and_little_else() -> None:
+    rng = np.random.default_rng(0)
+    load = 10 + 5 * np.sin(np.arange(600) * 2 * np.pi / 24) + rng.normal(size=600)
+    load[400] = 60.0
+    times = pd.date_range("2026-01-01", periods=600, freq="h")
+    result = awry.detect(pd.DataFrame({"time": times, "load": load}))
+    assert 400 in np.flatnonzero(result.labels)
+    assert result.labels.mean() < 0.1
 
 
 def test_the_past_of_a_long_series_is_scored_by_its_recent_part() -> None:

@@ -14,6 +14,8 @@ from awry.detectors.series.window_statistics import WindowStatistics
 
 #: Added to the typical score of a part, which may be 0 where a series repeats itself exactly.
 FLOOR = 0.01
+#: A window is at most this part of the training series.
+SHARE = 16
 #: Points of the training series up to which all pairs of windows are compared.
 MAX_POINTS = 32_768
 
@@ -47,8 +49,8 @@ class SeriesAuto(SeriesDetector):
 
     Notes
     -----
-    Nothing here is tuned to a data set: the lengths span what is short and long in samples, and a
-    series too short for one takes half its own length.
+    The lengths span what is short and long in samples, the same for all series; of a short one they
+    are at most a sixteenth.
 
     References
     ----------
@@ -102,11 +104,12 @@ class SeriesAuto(SeriesDetector):
     def _fit(self, X: Series, y: IntArray | None) -> FloatArray:
         self.judged_ = _many_valued(X.values)
         X = self._part(X)
-        half = max(len(X) // 2, 4)
-        windows = tuple(sorted({min(w, half) for w in self.windows}))
+        # What is odd for a moment colours all windows around it; they must be few among all.
+        most = max(len(X) // SHARE, min(8, len(X) // 2), 4)
+        windows = tuple(sorted({min(w, most) for w in self.windows}))
         self.statistics_ = WindowStatistics(windows, causal=self.causal)
         self.shapes_ = MatrixProfile(
-            min(self.shape_window, half), noise_level="auto", causal=self.causal
+            min(self.shape_window, most), noise_level="auto", causal=self.causal
         )
         # The parts' own _fit and _score keep the channels apart.
         statistics = self.statistics_._fit(X, None)
@@ -115,7 +118,7 @@ class SeriesAuto(SeriesDetector):
         if len(earlier):
             shapes = np.concatenate([self.shapes_._score(earlier), shapes])
         self.statistics_level_, self.shapes_level_ = _levels(statistics), _levels(shapes)
-        self.choice_ = self._choice(half)
+        self.choice_ = self._choice(most)
         return self._joined(statistics, shapes)
 
     def _score(self, X: Series) -> FloatArray:
@@ -143,11 +146,11 @@ class SeriesAuto(SeriesDetector):
         edge = min(self.shapes_.windows_[0] // 2, (len(shapes) - 1) // 2)
         return shapes[np.clip(np.arange(len(shapes)), edge, len(shapes) - 1 - edge)]
 
-    def _choice(self, half: int) -> str:
+    def _choice(self, most: int) -> str:
         words = "statistics of windows of " + ", ".join(map(str, self.statistics_.windows))
         words += f" points and shapes of {self.shapes_.window}"
-        if half < max(self.windows):
-            words += ", cut to half of a short series"
+        if most < max(self.windows):
+            words += f", cut to a {SHARE}th of a short series"
         left = self.n_features_in_ - len(self.judged_)
         if left:
             words += f"; {left} channels of at most two values left out"
