@@ -17,9 +17,9 @@ class DevNet(FewLabelsDetector):
     """Rows that a network scores far above the rest, as it learnt to with a few anomalies.
 
     The network's score φ(x) is measured against draws from a standard normal prior,
-    dev = (φ(x) - μ) / σ. It learns ``|dev|`` for rows not labelled anomalous and ``max(0, a - dev)``
-    for labelled anomalies, half of each batch: normal rows score like the prior's mean, anomalies at
-    least a standard deviations above.
+    dev = (φ(x) - μ) / σ. It learns ``|dev|`` for rows not labelled anomalous and
+    ``max(0, a - dev)`` for labelled anomalies, half of each batch: normal rows score like the
+    prior's mean, anomalies at least a standard deviations above.
 
     Parameters
     ----------
