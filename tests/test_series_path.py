@@ -415,3 +415,17 @@ def test_any_table_with_a_time_column_gives_a_result_or_says_why(rows, as_):
     assert len(found) == len(rows)
     assert np.isfinite(found.scores).all()
     found.to_dict()
+
+
+def test_holidays_need_no_other_setting() -> None:
+    """With the days off named, only the day off that is not among them is odd."""
+    times = pd.date_range("2026-01-05", periods=24 * 7 * 12, freq="h")
+    named = ["2026-01-14", "2026-02-03", "2026-02-19", "2026-03-10"]
+    off = pd.to_datetime([*named, "2026-03-24"])
+    open_ = (times.hour >= 8) & (times.hour < 18) & (times.day_of_week < 5)
+    load = 50.0 * (open_ & ~times.normalize().isin(off))
+    load = load + np.random.default_rng(0).normal(size=len(times))
+    result = awry.detect(pd.DataFrame({"time": times, "load": load}), holidays=named)
+    flagged = times[result.labels == 1].normalize()
+    assert "2026-03-24" in flagged
+    assert not flagged.isin(pd.to_datetime(named)).any()

@@ -50,14 +50,11 @@ def test_two_of_a_kind_are_found_with_two_neighbours() -> None:
     x = np.sin(np.arange(1500) / 8) + rng.normal(scale=0.05, size=1500)
     for first in (500, 1000):
         x[first : first + 20] = 4.0
-    odd = np.r_[505:515, 1005:1015]
-    ranks = [
-        np.isin(np.argsort(-WindowStatistics((16,), n_neighbors=k).fit(x).decision_scores_)[:40],
-                np.r_[480:540, 980:1040]).mean()
-        for k in (1, 30)
-    ]  # fmt: skip
-    assert ranks[1] == 1.0
-    assert len(odd) == 20
+    once, often = (WindowStatistics((16,), n_neighbors=k).fit(x).decision_scores_ for k in (1, 30))
+    inside, outside = np.r_[508:512, 1008:1012], np.r_[30:470, 550:970, 1050:1470]
+    # In the middle of the twins each is the other's neighbour, but for thirty there are not enough.
+    assert once[inside].max() < np.median(once[outside])
+    assert often[inside].min() > often[outside].max()
 
 
 def test_a_long_reference_is_thinned_evenly() -> None:

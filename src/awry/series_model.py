@@ -22,8 +22,9 @@ from awry.judge import Judge
 from awry.series_result import SeriesResult, make_result
 
 #: What ``"auto"`` stands for; where it must not look ahead; and for more than ``OWN_TAILS`` series,
-#: which one detector takes as its channels.
+#: which one detector takes as its channels. Holidays say that the calendar matters.
 AUTO, AUTO_CAUSAL, AUTO_MANY = "series_auto", "novelty", "seasonal_ewma"
+AUTO_HOLIDAYS = "calendar_context"
 #: Share of normal points flagged: of one a minute one a day or so; a hundredth would be fifteen.
 ALPHA = 1e-3
 #: What that came to on drawn clean series of 2,000 points: about half an event a series, as scores
@@ -77,7 +78,8 @@ class SeriesModel(Judge):
     ignore : list of str, optional
         Columns not to look at.
     holidays : str or list of str, optional
-        A country or dates, for detectors that have a parameter for them.
+        A country or dates, for detectors that have a parameter for them; ``"auto"`` then judges by
+        the calendar.
     causal : bool, default=False
         Whether the score of a point depends on what came before it alone. The first 15 % of a
         series (750 points at most) teach the detector, as many more what scores are usual.
@@ -210,6 +212,7 @@ class SeriesModel(Judge):
         """An unfitted detector for a series of so many points."""
         if self.detector == "auto":
             name = AUTO_MANY if many else AUTO_CAUSAL if self.causal else AUTO
+            name = name if self.holidays is None else AUTO_HOLIDAYS
             made = registry.create(name, **(self.params or {}))
             if "random_state" in made.get_params(deep=False):
                 made.set_params(random_state=self.random_state)
