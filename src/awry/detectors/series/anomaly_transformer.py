@@ -53,7 +53,8 @@ class AnomalyTransformer(DeepSeriesDetector):
     the mean over them. A softmax gives steps weights relative to their window, so that a window
     full of anomalies looks no worse than one with few. On waves with stretches planted in them the
     discrepancy does tell these apart, but theirs is the larger one, against what the paper says:
-    the weight then works against the error, which finds them all the same.
+    the weight then works against the error, which finds them all the same. Losses, prior and score
+    are those of the authors' code (``solver.py``), but for a mean over layers where it has a sum.
 
     References
     ----------
