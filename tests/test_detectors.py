@@ -44,6 +44,7 @@ CHEAP = {
     "dte": {"epochs": 5},
     "prenet": {"epochs": 20, "lr": 1e-2},
     "goad": {"epochs": 5, "n_transformations": 16, "n_components": 8},
+    "cascade": {"judge": "hbos", "keep": 0.2},
     "ensemble": {"detectors": ["ecod", "hbos"]},
     "voting": {"detectors": ["ecod", "hbos", "modified_zscore"]},
     "feature_bagging": {"detector": "hbos", "n_estimators": 4},

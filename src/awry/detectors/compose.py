@@ -127,13 +127,7 @@ class Committee(Detector):
 
     def _shares(self, X: FloatArray) -> FloatArray:
         """Each member's view of which features push a row up, adding to 1, shape (m, n, d)."""
-        shares = []
-        for member in self.members_:
-            pushed = np.clip(member.explain(X).values, 0, None)
-            total = pushed.sum(axis=1, keepdims=True)
-            even = np.full_like(pushed, 1 / X.shape[1])
-            shares.append(np.divide(pushed, total, out=even, where=total > 0))
-        return np.stack(shares)
+        return np.stack([shares_of(member, X) for member in self.members_])
 
 
 class Ensemble(Committee):
@@ -390,6 +384,14 @@ class Voting(Committee):
         short = ~low & (total < self.voting_threshold)
         parts[short] *= (self.voting_threshold * (1 + 1e-12) / total[short])[:, None]
         return parts
+
+
+def shares_of(member: Detector, X: FloatArray) -> FloatArray:
+    """A detector's view of which features push a row up, adding to 1, shape (n, d)."""
+    pushed = np.clip(member.explain(X).values, 0, None)
+    total = pushed.sum(axis=1, keepdims=True)
+    even = np.full_like(pushed, 1 / X.shape[1])
+    return np.divide(pushed, total, out=even, where=total > 0)
 
 
 def _one_hot(picks: IntArray, m: int) -> FloatArray:
