@@ -15,7 +15,7 @@ from awry.ops.errors import BusyError, ConflictError, NotFoundError, UnfitError
 from awry.ops.jobs import Job, Jobs
 from awry.ops.settings import Settings
 from awry.ops.store import Store
-from awry.ops.store import jobs as table
+from awry.ops.tables import jobs as table
 from test_ops_store import settings as settings
 
 

@@ -15,7 +15,8 @@ from awry.ops.datasets import Datasets
 from awry.ops.errors import ConflictError, NotFoundError
 from awry.ops.models import Models
 from awry.ops.settings import Settings
-from awry.ops.store import Store, promotions
+from awry.ops.store import Store
+from awry.ops.tables import promotions
 from test_ops_store import settings as settings
 
 TABLE = pa.table({"a": [float(i % 7) for i in range(60)], "b": [float(i % 5) for i in range(60)]})

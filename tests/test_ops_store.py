@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
 
 from awry.core.params import ParameterError
-from awry.ops import store as schema
+from awry.ops import tables as schema
 from awry.ops.errors import NotFoundError, TooLargeError, UnfitError
 from awry.ops.keys import Keys
 from awry.ops.limits import check_depth
+from awry.ops.migrations import scripts, upgrade
 from awry.ops.settings import Settings
 from awry.ops.store import Store, StoreError
 
-#: A database whose tables of awry the tests may drop.
-POSTGRES = os.environ.get("AWRY_TEST_POSTGRES")
-
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    if request.param == "sqlite":
-        yield Settings(home=tmp_path)
-        return
-    if not POSTGRES:
-        pytest.skip("AWRY_TEST_POSTGRES names no database")
-    engine = sa.create_engine(sa.make_url(POSTGRES).set(drivername="postgresql+psycopg"))
-    schema.tables.drop_all(engine)
-    engine.dispose()
-    yield Settings(home=tmp_path, database_url=POSTGRES)
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    postgres = request.param == "postgresql"
+    url = request.getfixturevalue("database") if postgres else ""
+    return Settings(home=tmp_path, database_url=url)
 
 
 def test_a_new_database_is_made_once_and_opened_again(settings: Settings) -> None:
@@ -52,32 +46,81 @@ def test_sqlite_writes_ahead(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_an_older_database_is_brought_up_to_date_and_a_newer_one_refused(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Store(settings).close()
-    monkeypatch.setattr(schema, "VERSION", 2)
-    monkeypatch.setattr(schema, "MIGRATIONS", {2: ("ALTER TABLE keys ADD COLUMN note TEXT",)})
+def test_migrations_make_the_tables_the_code_knows(settings: Settings) -> None:
+    assert scripts().get_current_head() == f"{schema.VERSION:04}"
     store = Store(settings)
-    assert "note" in {c["name"] for c in sa.inspect(store.engine).get_columns("keys")}
+    with store.read() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert not [
+            found for found in compare_metadata(context, schema.tables)
+            if "alembic_version" not in str(found)
+        ]  # fmt: skip
     store.close()
-    monkeypatch.setattr(schema, "VERSION", 1)
-    with pytest.raises(StoreError, match="version 2"):
-        Store(settings)
 
 
-def test_a_migration_that_fails_leaves_nothing(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    Store(settings).close()
-    monkeypatch.setattr(schema, "VERSION", 2)
-    broken = ("ALTER TABLE keys ADD COLUMN note TEXT", "ALTER TABLE nowhere ADD COLUMN x TEXT")
-    monkeypatch.setattr(schema, "MIGRATIONS", {2: broken})
-    with pytest.raises(sa.exc.DBAPIError):
-        Store(settings)
-    monkeypatch.setattr(schema, "VERSION", 1)
+def make_version_1(settings: Settings) -> Store:
+    """A database as the first awry left it, with something in it."""
+    store = Store.__new__(Store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Store, "_migrate", lambda self: None)
+        store.__init__(settings)  # type: ignore[misc]
+    with store.write() as connection:
+        upgrade(connection, "0001")
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        connection.execute(schema.models.insert().values(name="kept", created=1.0))
+    return store
+
+
+def test_a_database_from_before_alembic_is_taken_up(settings: Settings) -> None:
+    make_version_1(settings).close()
+    for _ in range(2):
+        store = Store(settings)
+        with store.read() as connection:
+            assert connection.scalars(sa.select(schema.models.c.name)).all() == ["kept"]
+            found = connection.scalars(sa.select(schema.migrations.c.version)).all()
+            assert sorted(found) == list(range(1, schema.VERSION + 1))
+            assert connection.scalars(sa.select(schema.events.c.id)).all() == []
+        store.close()
+
+
+def test_a_newer_database_is_refused(settings: Settings) -> None:
     store = Store(settings)
-    assert "note" not in {c["name"] for c in sa.inspect(store.engine).get_columns("keys")}
+    with store.write() as connection:
+        connection.execute(schema.migrations.insert().values(version=99, applied=1.0))
+    store.close()
+    with pytest.raises(StoreError, match="version 99, this awry knows up to"):
+        Store(settings)
+
+
+_KILLED = """
+import os, signal, sys
+import sqlalchemy as sa
+from awry.ops.settings import Settings
+from awry.ops.store import Store
+
+def kill(connection, cursor, statement, *more):
+    if "CREATE TABLE feedback" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sa.event.listen(sa.Engine, "before_cursor_execute", kill)
+Store(Settings(home=sys.argv[1], database_url=sys.argv[2]))
+"""
+
+
+def test_a_migration_that_is_killed_leaves_the_old_and_can_be_done_again(
+    settings: Settings,
+) -> None:
+    old = make_version_1(settings)
+    command = [sys.executable, "-c", _KILLED, str(settings.home), settings.database_url]
+    assert subprocess.run(command, check=False).returncode == -9
+    names = sa.inspect(old.engine).get_table_names()
+    assert "models" in names
+    assert not {"events", "scores", "alembic_version"} & set(names)
+    old.close()
+    store = Store(settings)
+    with store.read() as connection:
+        assert connection.scalars(sa.select(schema.models.c.name)).all() == ["kept"]
+        assert connection.scalar(sa.select(sa.func.count()).select_from(schema.feedback)) == 0
     store.close()
 
 

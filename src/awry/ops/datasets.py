@@ -22,7 +22,8 @@ from awry.ops.blame import unfit
 from awry.ops.errors import ConflictError, DamagedError, NotFoundError, TooLargeError
 from awry.ops.names import check_name
 from awry.ops.settings import Settings
-from awry.ops.store import Store, datasets
+from awry.ops.store import Store
+from awry.ops.tables import datasets
 
 _BINS = 20
 _PROBLEMS_KEPT = 100

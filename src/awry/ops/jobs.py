@@ -24,7 +24,8 @@ from awry.core.errors import AwryError
 from awry.core.plain import plain
 from awry.ops.errors import BusyError, ConflictError, NotFoundError, OpsError
 from awry.ops.settings import Settings
-from awry.ops.store import Store, jobs
+from awry.ops.store import Store
+from awry.ops.tables import jobs
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from awry.ops.errors import NotFoundError, UnfitError
-from awry.ops.store import Store, keys
+from awry.ops.store import Store
+from awry.ops.tables import keys
 
 #: What keys may do; each role may do what those before it may.
 ROLES = ("read", "write", "admin")

@@ -21,7 +21,8 @@ from awry.judge import Judge
 from awry.ops.errors import ConflictError, DamagedError, NotFoundError
 from awry.ops.names import check_name
 from awry.ops.settings import Settings
-from awry.ops.store import Store, insert_once, models, promotions, versions
+from awry.ops.store import Store, insert_once
+from awry.ops.tables import models, promotions, versions
 
 
 class Models:

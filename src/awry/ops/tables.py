@@ -1,0 +1,293 @@
+"""The tables a service keeps, in SQLite or PostgreSQL.
+
+A change here goes with a new file in ``migrations/versions`` and a raised :data:`VERSION`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+#: The version of these tables: the number of the newest migration.
+VERSION = 2
+
+
+class Json(sa.types.TypeDecorator[Any]):
+    """Plain data as text, the same in every database."""
+
+    impl = sa.Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+        return None if value is None else json.dumps(value)
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+#: Numbers rows by themselves; SQLite does so for the type INTEGER alone.
+Serial = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+tables = sa.MetaData()
+
+migrations = sa.Table(
+    "migrations", tables,
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("applied", sa.Float, nullable=False),
+)  # fmt: skip
+
+keys = sa.Table(
+    "keys", tables,
+    sa.Column("id", sa.String(16), primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    sa.Column("role", sa.String(10), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("expires", sa.Float),
+)  # fmt: skip
+
+datasets = sa.Table(
+    "datasets", tables,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("id", sa.String(32), nullable=False, unique=True),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("bytes", sa.BigInteger, nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("columns", Json, nullable=False),
+    sa.Column("problems", Json, nullable=False),
+    sa.Column("stats", Json),
+)  # fmt: skip
+
+models = sa.Table(
+    "models", tables,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("champion", sa.Integer),
+)  # fmt: skip
+
+versions = sa.Table(
+    "versions", tables,
+    sa.Column("model", sa.ForeignKey("models.name"), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("file", sa.String(200), nullable=False),
+    sa.Column("sha256", sa.String(64), nullable=False),
+    sa.Column("method", sa.String(100), nullable=False),
+    sa.Column("columns", Json, nullable=False),
+    sa.Column("facts", Json, nullable=False),
+)  # fmt: skip
+
+promotions = sa.Table(
+    "promotions", tables,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("model", sa.ForeignKey("models.name"), nullable=False, index=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("undone", sa.Boolean, nullable=False, default=False),
+)  # fmt: skip
+
+jobs = sa.Table(
+    "jobs", tables,
+    sa.Column("id", sa.String(32), primary_key=True),
+    sa.Column("kind", sa.String(20), nullable=False),
+    sa.Column("state", sa.String(12), nullable=False, index=True),
+    sa.Column("request", Json, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("started", sa.Float),
+    sa.Column("finished", sa.Float),
+    sa.Column("worker", sa.String(32)),
+    sa.Column("lease", sa.Float),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("cancel", sa.Boolean, nullable=False, default=False),
+    sa.Column("progress", Json),
+    sa.Column("result", Json),
+    sa.Column("error", Json),
+)  # fmt: skip
+
+# -- what was found -------------------------------------------------------------------------------
+
+#: Items judged together: a request, a batch job, a micro-batch of a stream. Scores name it, which
+#: keeps their rows narrow.
+judgements = sa.Table(
+    "judgements", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False, index=True),  # when they were judged
+    sa.Column("origin", sa.String(10), nullable=False),  # request, job or stream
+    sa.Column("source", sa.String(200), nullable=False),  # data set, stream or model
+    sa.Column("model", sa.String(100)),
+    sa.Column("version", sa.Integer),
+    sa.Column("role", sa.String(10), nullable=False),  # champion or challenger
+    sa.Column("threshold", sa.Float),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("flagged", sa.BigInteger, nullable=False),
+    sa.Column("seconds", sa.Float),  # that judging took
+    sa.Column("job", sa.String(32)),
+    sa.Index("judgements_by_model", "model", "version", "at"),
+    sa.Index("judgements_by_source", "source", "at"),
+)  # fmt: skip
+
+scores = sa.Table(
+    "scores", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("judgement", Serial, sa.ForeignKey("judgements.id"), nullable=False, index=True),
+    sa.Column("item", sa.String(300), nullable=False),  # row, or topic/partition/offset
+    sa.Column("at", sa.Float, nullable=False),  # its own time, else when it was judged
+    sa.Column("score", sa.Float),  # null: none could be given
+    sa.Column("severity", sa.SmallInteger, nullable=False),  # 0: no anomaly
+    sa.Index("anomalies", "at", "id", sqlite_where=sa.text("severity > 0"),
+             postgresql_where=sa.text("severity > 0")),
+)  # fmt: skip
+
+#: What is left of scores: for each source, model and hour the counts, and a sketch of the scores.
+score_rollups = sa.Table(
+    "score_rollups", tables,
+    sa.Column("source", sa.String(200), primary_key=True),
+    sa.Column("model", sa.String(100), primary_key=True),  # "" for none
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),  # 0 for none
+    sa.Column("role", sa.String(10), primary_key=True),
+    sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),  # hours since 1970
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("flagged", sa.BigInteger, nullable=False),
+    sa.Column("sketch", Json, nullable=False),
+    sa.Index("score_rollups_by_hour", "hour"),
+)  # fmt: skip
+
+incidents = sa.Table(
+    "incidents", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("source", sa.String(200), nullable=False),
+    sa.Column("start", sa.Float, nullable=False),
+    sa.Column("end", sa.Float, nullable=False),
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("status", sa.String(12), nullable=False),
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("events", sa.Integer, nullable=False),
+    sa.Column("keys", Json, nullable=False),  # the series in it, the strongest first
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Index("incidents_by_start", "start", "id"),
+    sa.Index("incidents_by_source", "source", "start"),
+)  # fmt: skip
+
+events = sa.Table(
+    "events", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("judgement", Serial, sa.ForeignKey("judgements.id", ondelete="SET NULL"),
+              index=True),
+    sa.Column("incident", Serial, sa.ForeignKey("incidents.id"), index=True),
+    sa.Column("source", sa.String(200), nullable=False),
+    sa.Column("model", sa.String(100)),
+    sa.Column("version", sa.Integer),
+    sa.Column("key", sa.String(300)),  # the series it happened in
+    sa.Column("kind", sa.String(40), nullable=False),
+    sa.Column("start", sa.Float, nullable=False),
+    sa.Column("end", sa.Float, nullable=False),
+    sa.Column("items", sa.BigInteger, nullable=False),
+    sa.Column("peak", sa.String(300), nullable=False),  # the item with the highest score
+    sa.Column("score", sa.Float, nullable=False),
+    sa.Column("threshold", sa.Float),
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("status", sa.String(12), nullable=False),  # open, acknowledged or resolved
+    sa.Column("verdict", sa.String(12)),  # the newest: confirmed or false_alarm
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("reasons", Json, nullable=False),
+    sa.Column("extract", Json, nullable=False),  # of the data around it, so much as is bounded
+    sa.Column("created", sa.Float, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.Index("events_by_start", "start", "id"),
+    sa.Index("events_by_source", "source", "start"),
+    sa.Index("events_by_model", "model", "verdict"),
+    sa.Index("events_by_created", "created"),
+)  # fmt: skip
+
+#: The columns that the reasons of an event name.
+event_features = sa.Table(
+    "event_features", tables,
+    sa.Column("feature", sa.String(300), primary_key=True),
+    sa.Column("event", Serial, sa.ForeignKey("events.id", ondelete="CASCADE"), primary_key=True,
+              autoincrement=False, index=True),
+)  # fmt: skip
+
+feedback = sa.Table(
+    "feedback", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("event", Serial, sa.ForeignKey("events.id", ondelete="CASCADE"), nullable=False,
+              index=True),
+    sa.Column("verdict", sa.String(12), nullable=False),  # confirmed or false_alarm
+    sa.Column("note", sa.Text, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+)  # fmt: skip
+
+# -- who is told, and what was done ---------------------------------------------------------------
+
+alert_rules = sa.Table(
+    "alert_rules", tables,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("rule", Json, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+)  # fmt: skip
+
+alerts = sa.Table(
+    "alerts", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("rule", sa.String(100), nullable=False, index=True),
+    sa.Column("fingerprint", sa.String(64), nullable=False, index=True),  # equal: the same alert
+    sa.Column("state", sa.String(12), nullable=False, index=True),  # firing or resolved
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("started", sa.Float, nullable=False, index=True),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("resolved", sa.Float),
+    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("summary", sa.Text, nullable=False),
+    sa.Column("labels", Json, nullable=False),
+    sa.Column("deliveries", Json),
+)  # fmt: skip
+
+drift_reports = sa.Table(
+    "drift_reports", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("source", sa.String(200), nullable=False),
+    sa.Column("model", sa.String(100)),
+    sa.Column("version", sa.Integer),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("drifted", sa.Boolean, nullable=False),
+    sa.Column("report", Json, nullable=False),
+    sa.Index("drift_reports_by_source", "source", "at"),
+)  # fmt: skip
+
+audit = sa.Table(
+    "audit", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("action", sa.String(40), nullable=False),
+    sa.Column("object", sa.String(300), nullable=False),
+    sa.Column("detail", Json, nullable=False),
+)  # fmt: skip
+
+# -- streams --------------------------------------------------------------------------------------
+
+stream_offsets = sa.Table(
+    "stream_offsets", tables,
+    sa.Column("source", sa.String(200), primary_key=True),
+    sa.Column("topic", sa.String(255), primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("next", sa.BigInteger, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+)  # fmt: skip
+
+stream_states = sa.Table(
+    "stream_states", tables,
+    sa.Column("stream", sa.String(200), primary_key=True),
+    sa.Column("key", sa.String(300), primary_key=True),
+    sa.Column("state", sa.LargeBinary, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+)  # fmt: skip

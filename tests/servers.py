@@ -1,0 +1,143 @@
+"""Real servers for the tests, each on a free port of this machine, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+_POSTGRES = Path("/usr/lib/postgresql")
+
+
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def wait_until(ready: Callable[[], bool], *, seconds: float = 30.0) -> None:
+    """Poll ``ready`` until it is true."""
+    until = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > until:
+            raise TimeoutError(f"not ready after {seconds:g} s")
+        time.sleep(0.05)
+
+
+class Postgres:
+    """A PostgreSQL server that tests may stop, start and kill.
+
+    Parameters
+    ----------
+    programs : Path
+        The folder of initdb and postgres.
+    """
+
+    def __init__(self, programs: Path) -> None:
+        self._programs, self.port = programs, free_port()
+        self._folder = Path(tempfile.mkdtemp(prefix="awry-postgres-"))
+        self._process: subprocess.Popen[bytes] | None = None
+        # PostgreSQL refuses to run as root.
+        self._user = {"user": "postgres", "group": "postgres"} if os.getuid() == 0 else {}
+        if self._user:
+            shutil.chown(self._folder, "postgres", "postgres")
+        subprocess.run(
+            [programs / "initdb", "-D", self._folder / "data", "-U", "awry", "-A", "trust",
+             "--no-sync", "-E", "UTF8", "--locale=C"],
+            check=True, capture_output=True, cwd=self._folder, **self._user,
+        )  # fmt: skip
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://awry@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._process = subprocess.Popen(
+            [self._programs / "postgres", "-D", self._folder / "data", "-p", str(self.port),
+             "-k", self._folder, "-h", "127.0.0.1", "-c", "fsync=off"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=self._folder, **self._user,
+        )  # fmt: skip
+        asked = [self._programs / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        wait_until(lambda: subprocess.run(asked, check=False).returncode == 0)
+
+    def stop(self) -> None:
+        """Stop it at once; who is connected is sent away."""
+        if self._process is not None:
+            self._process.send_signal(2)  # SIGINT: fast shutdown
+            self._process.wait(30)
+            self._process = None
+
+    def remove(self) -> None:
+        self.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def make_database(self) -> str:
+        """The address of a new, empty database."""
+        return make_database(self.url)
+
+
+def make_database(url: str) -> str:
+    """The address of a new, empty database on the server at ``url``."""
+    name = f"awry_{uuid.uuid4().hex[:12]}"
+    with _administering(url) as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    return sa.make_url(url).set(database=name).render_as_string(hide_password=False)
+
+
+def drop_database(url: str) -> None:
+    """Remove the database at ``url``, whoever is connected."""
+    name = sa.make_url(url).database
+    with _administering(sa.make_url(url).set(database="postgres")) as connection:
+        connection.exec_driver_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@contextmanager
+def _administering(url: str | sa.URL) -> Iterator[sa.Connection]:
+    plain = sa.make_url(url).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(plain, isolation_level="AUTOCOMMIT", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        yield connection
+
+
+@contextmanager
+def postgres_server() -> Iterator[Postgres]:
+    """A PostgreSQL server of its own, for tests that stop it; skips where there is none."""
+    found = sorted(_POSTGRES.glob("*/bin/initdb"))
+    if not found:
+        pytest.skip("PostgreSQL is not installed")
+    server = Postgres(found[-1].parent)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a PostgreSQL server: that of AWRY_TEST_POSTGRES, else one started here."""
+    if given := os.environ.get("AWRY_TEST_POSTGRES"):
+        yield given
+        return
+    with postgres_server() as server:
+        yield server.url
+
+
+@pytest.fixture
+def database(postgres: str) -> Iterator[str]:
+    """The address of a new PostgreSQL database."""
+    url = make_database(postgres)
+    yield url
+    drop_database(url)
