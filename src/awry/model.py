@@ -220,6 +220,7 @@ class Model(Judge):
             table=table,
             rows=np.arange(1, len(scores) + 1) if rows is None else rows,
             times=times,
+            keys=keys,
             events=find_events(severity, scores, times, keys),
             source=source,
         )

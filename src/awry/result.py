@@ -73,6 +73,10 @@ class Result:
         The rows, as read.
     rows : ndarray of shape (n,)
         Number of each row among those read, from 1.
+    times : ndarray of shape (n,), optional
+        Seconds since 1970, not finite where unknown.
+    keys : ndarray of shape (n,), optional
+        The group each row belongs to.
     problems : Problems
         Rows and cells set aside, with where and why: the first of them, and how many in all.
     notes : list of str
@@ -85,6 +89,7 @@ class Result:
     table: pa.Table
     rows: IntArray
     times: FloatArray | None = None
+    keys: np.ndarray | None = None
     events: list[Event] = field(default_factory=list)
     problems: Problems = field(default_factory=Problems)
     notes: list[str] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -111,3 +111,27 @@ def insert_once(connection: sa.Connection, table: sa.Table, **values: Any) -> No
     dialects = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
     insert: Any = dialects[connection.dialect.name](table)
     connection.execute(insert.values(**values).on_conflict_do_nothing())
+
+
+def insert_rows(
+    connection: sa.Connection,
+    table: sa.Table,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+) -> None:
+    """Insert many plain rows: by COPY in PostgreSQL, in one prepared statement in SQLite."""
+    names = ", ".join(f'"{table.c[name].name}"' for name in columns)
+    if connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.driver_connection
+        with (
+            driver.cursor() as cursor,
+            cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as to,
+        ):
+            for row in rows:
+                to.write_row(row)
+        return
+    marks = ", ".join("?" * len(columns))
+    statement = f"INSERT INTO {table.name} ({names}) VALUES ({marks})"  # noqa: S608
+    # The driver's own takes the rows one by one, however many.
+    driver = connection.connection.driver_connection
+    driver.executemany(statement, rows)

@@ -127,6 +127,7 @@ judgements = sa.Table(
     sa.Column("flagged", sa.BigInteger, nullable=False),
     sa.Column("seconds", sa.Float),  # that judging took
     sa.Column("job", sa.String(32)),
+    sa.Column("rolled", sa.Boolean, nullable=False, index=True),  # counted in score_rollups
     sa.Index("judgements_by_model", "model", "version", "at"),
     sa.Index("judgements_by_source", "source", "at"),
 )  # fmt: skip

@@ -28,6 +28,7 @@ def upgrade() -> None:
         sa.Column("flagged", sa.BigInteger, nullable=False),
         sa.Column("seconds", sa.Float),
         sa.Column("job", sa.String(32)),
+        sa.Column("rolled", sa.Boolean, nullable=False, index=True),
         sa.Index("judgements_by_model", "model", "version", "at"),
         sa.Index("judgements_by_source", "source", "at"),
     )  # fmt: skip
