@@ -1,0 +1,212 @@
+"""Records with any fields as rows of numbers on one scale, learnt as they come."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from awry.core.errors import DataError
+from awry.core.inputs import FloatArray
+from awry.core.params import Configurable, any_of, instance, integer, listing, nothing, real
+from awry.data.tables import flatten
+from awry.kernels import online_scale
+
+Record = dict[str, Any]
+#: Bound of a scaled value: what is farther out is equally far out.
+_FAR = 1e6
+
+
+class Fields(Configurable):
+    """Which fields are judged, and each record as a row (d,) of numbers around 0.
+
+    - Numbers and booleans are values; text that reads as a number is one.
+    - Other text is how rare it is: ``log2`` of all records over those with this text so far.
+    - Null, NaN, infinite, missing or of the wrong kind: the typical value, 0 once scaled. It
+      changes nothing that is learnt.
+    - Fields inside of objects have names with dots; lists are not looked at.
+    - A field that was not there in the first records is not judged; ``unknown_`` counts these.
+      Neither is one that is never a value, or text of another value in nearly each record.
+
+    Values are scaled by a mean and a standard deviation that follow the stream, each record being
+    scaled before it is learnt, and a far one learnt as if it were less far.
+
+    Parameters
+    ----------
+    names : list of str, optional
+        Fields to judge, each of which then is, from the first record on.
+    ignore : list of str, default=()
+        Fields not to judge, such as the key.
+    weight : float, default=0.001
+        Share of a new record in the scale.
+    clip : float, default=5.0
+        Standard deviations at which a value is learnt when it is farther.
+    max_texts : int, default=10_000
+        Texts of one field that are counted; when there are more, counts are halved and those of
+        less than one forgotten.
+
+    Attributes
+    ----------
+    numbers_, texts_ : list of str
+        Fields of either kind; columns are in this order.
+    """
+
+    constraints = {
+        "names": any_of(nothing(), listing(instance(str))),
+        "ignore": listing(instance(str)),
+        "weight": real(0.0, 1.0, "()"),
+        "clip": real(0.0, None, "()"),
+        "max_texts": integer(2),
+    }
+
+    def __init__(
+        self,
+        names: list[str] | None = None,
+        ignore: Sequence[str] = (),
+        weight: float = 1e-3,
+        clip: float = 5.0,
+        max_texts: int = 10_000,
+    ) -> None:
+        self.names = names
+        self.ignore = ignore
+        self.weight = weight
+        self.clip = clip
+        self.max_texts = max_texts
+
+    def fit(self, records: Sequence[Record], extra: FloatArray | None = None) -> FloatArray:
+        """Learn what the fields are and their scales; the records' rows (n, d + extra).
+
+        Parameters
+        ----------
+        extra : ndarray of shape (n, e), optional
+            Columns beside those of the records, scaled like them.
+        """
+        self.check_params()
+        flat = [flatten(record) for record in records]
+        seen = dict.fromkeys(name for record in flat for name in record)
+        wanted = self.names if self.names is not None else [n for n in seen if n not in self.ignore]
+        self.numbers_: list[str] = []
+        self.texts_: list[str] = []
+        for name in wanted:
+            kind = _kind([record.get(name) for record in flat], keep=self.names is not None)
+            if kind:
+                (self.numbers_ if kind == "number" else self.texts_).append(name)
+        self.nested_ = any("." in n for n in (*self.numbers_, *self.texts_)) and any(
+            isinstance(v, dict) for record in records for v in record.values()
+        )
+        self.known_ = sorted({*seen, *self.ignore, *self.numbers_, *self.texts_})
+        self.unknown_: dict[str, int] = {}
+        self.counts_: list[dict[str, float]] = [{} for _ in self.texts_]
+        self.totals_ = [0.0 for _ in self.texts_]
+        X = self._values(records, extra)
+        if X.shape[1] == 0:
+            raise DataError(
+                "no field of the first records can be judged",
+                remedy="name fields with --field, or judge by --key",
+            )
+        self._start(X)
+        return self._scaled(X)
+
+    def transform(self, records: Sequence[Record], extra: FloatArray | None = None) -> FloatArray:
+        """The rows of the records that come next, each scaled before it is learnt."""
+        return self._scaled(self._values(records, extra))
+
+    def columns(self) -> list[str]:
+        """Names of the columns, without the extra ones."""
+        return [*self.numbers_, *self.texts_]
+
+    # -- inner workings ---------------------------------------------------------------------------
+
+    def _start(self, X: FloatArray) -> None:
+        known = np.where(np.isfinite(X), X, np.nan)
+        empty = np.isnan(known).all(axis=0)
+        known[:, empty] = 0.0
+        self.mean_ = np.nanmedian(known, axis=0)
+        spread = 1.4826 * np.nanmedian(np.abs(known - self.mean_), axis=0)
+        # Where more than half are the same: the standard deviation, or what is left to go by.
+        wide = np.nanstd(known, axis=0)
+        spread = np.where(spread > 0, spread, wide)
+        least = 1e-9 * np.maximum(1.0, np.abs(self.mean_))
+        self.var_ = np.maximum(spread, np.where(wide > 0, least, 1.0)) ** 2
+        # The start counts as half of what it was learnt from: it is not learnt twice in full.
+        self.seen_ = np.full(X.shape[1], 0.5 * len(X))
+
+    def _scaled(self, X: FloatArray) -> FloatArray:
+        out = np.empty_like(X)
+        online_scale.run(X, self.mean_, self.var_, self.seen_, self.weight, self.clip, _FAR, out)
+        return out
+
+    def _values(self, records: Sequence[Record], extra: FloatArray | None) -> FloatArray:
+        if self.nested_:
+            records = [flatten(record) for record in records]
+        self._count_unknown(records)
+        parts = [self._numbers(records), self._rarity(records)]
+        return np.hstack(parts if extra is None else [*parts, extra])
+
+    def _numbers(self, records: Sequence[Record]) -> FloatArray:
+        names = self.numbers_
+        if not names:
+            return np.empty((len(records), 0))
+        rows = [[record.get(name) for name in names] for record in records]
+        try:
+            X = np.array(rows, dtype=np.float64)
+        except (ValueError, TypeError, OverflowError):
+            X = np.array([[_number(v) for v in row] for row in rows])
+        return X.reshape(len(records), len(names))
+
+    def _rarity(self, records: Sequence[Record]) -> FloatArray:
+        out = np.full((len(records), len(self.texts_)), np.nan)
+        for j, name in enumerate(self.texts_):
+            counts, total = self.counts_[j], self.totals_[j]
+            for i, record in enumerate(records):
+                text = record.get(name)
+                if text is None or isinstance(text, (list, dict)):
+                    continue
+                text = str(text)
+                count = counts.get(text, 0.0)
+                out[i, j] = math.log2((total + 1.0) / (count + 0.5))
+                counts[text] = count + 1.0
+                total += 1.0
+                if len(counts) > self.max_texts:
+                    self.counts_[j] = counts = {t: c / 2 for t, c in counts.items() if c >= 2}
+                    total = sum(counts.values())
+            self.totals_[j] = total
+        return out
+
+    def _count_unknown(self, records: Sequence[Record]) -> None:
+        known = self.known_set
+        for record in records:
+            if not record.keys() <= known:
+                for name in record.keys() - known:
+                    # So many names are told one by one; a stream can invent more.
+                    if name in self.unknown_ or len(self.unknown_) < 100:
+                        self.unknown_[name] = self.unknown_.get(name, 0) + 1
+
+    transient = ("_known",)
+
+    @property
+    def known_set(self) -> set[str]:
+        if not hasattr(self, "_known"):
+            self._known = {*self.known_, *(name.partition(".")[0] for name in self.known_)}
+        return self._known
+
+
+def _number(value: Any) -> float:
+    try:
+        return float(value)
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
+
+
+def _kind(values: list[Any], *, keep: bool) -> str | None:
+    """``number``, ``text`` or None for a field that is not judged."""
+    there = [v for v in values if v is not None and not isinstance(v, (list, dict))]
+    if not there:
+        return "number" if keep else None
+    if sum(math.isfinite(_number(v)) for v in there) * 2 >= len(there):
+        return "number"
+    distinct = len({str(v) for v in there})
+    # Names, numbers of papers: another one each time says nothing.
+    return "text" if keep or distinct * 2 <= len(there) else None

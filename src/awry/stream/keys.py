@@ -1,0 +1,130 @@
+"""One record of fixed size for each key, the latest in memory and the others put away."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from awry.core.errors import ModelError
+from awry.core.inputs import IntArray
+
+
+class Spill(Protocol):
+    """Where records are that are not in memory."""
+
+    def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """The records of those of ``keys`` that were put away."""
+
+    def save(self, records: Iterable[tuple[str, bytes]]) -> None:
+        """Put records away, in the place of older ones."""
+
+
+class TemporarySpill:
+    """Records in a database file of this process, gone with it."""
+
+    def __init__(self) -> None:
+        self._file = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._file.execute("PRAGMA synchronous=OFF")
+        self._file.execute("CREATE TABLE r (k TEXT PRIMARY KEY, v BLOB) WITHOUT ROWID")
+
+    def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        found: dict[str, bytes] = {}
+        for at in range(0, len(keys), 500):
+            some = keys[at : at + 500]
+            marks = ",".join("?" * len(some))
+            found.update(self._file.execute(f"SELECT k, v FROM r WHERE k IN ({marks})", some))  # noqa: S608
+        return found
+
+    def save(self, records: Iterable[tuple[str, bytes]]) -> None:
+        self._file.execute("BEGIN")
+        self._file.executemany("INSERT OR REPLACE INTO r VALUES (?, ?)", records)
+        self._file.execute("COMMIT")
+
+
+class KeyStore:
+    """Records of keys in arrays (slots, …), which are changed in place.
+
+    Keys asked for since the last ``flush`` stay in memory, since what was put away of them is old;
+    of the others the least recently used make room. So ``flush`` is due once ``crowded``.
+
+    Parameters
+    ----------
+    start : dict of ndarray
+        The record of a key never seen: an array for each part.
+    capacity : int
+        Keys in memory.
+    spill : Spill
+    """
+
+    def __init__(self, start: dict[str, NDArray[Any]], capacity: int, spill: Spill) -> None:
+        self._start, self._capacity, self._spill = start, capacity, spill
+        self.arrays = {name: self._room(part, 64) for name, part in start.items()}
+        self._slots: OrderedDict[str, int] = OrderedDict()
+        self._free: list[int] = list(range(63, -1, -1))
+        self._dirty: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    @property
+    def crowded(self) -> bool:
+        return 2 * len(self._dirty) > self._capacity
+
+    def slots(self, keys: Sequence[str]) -> IntArray:
+        """Where the record of each key is, shape (n,), until the next call."""
+        slots, dirty = self._slots, self._dirty
+        missing = [key for key in dict.fromkeys(keys) if key not in slots]
+        for key in keys:
+            if key in slots:
+                slots.move_to_end(key)
+                dirty[key] = slots[key]
+        if missing:
+            away = self._spill.load(missing)
+            for key in missing:
+                slots[key] = dirty[key] = slot = self._take()
+                self._read(slot, away.get(key))
+        return np.array([slots[key] for key in keys], dtype=np.int64)
+
+    def flush(self) -> list[tuple[str, bytes]]:
+        """The records changed since the last flush, to be put away by the caller."""
+        parts = list(self.arrays.values())
+        changed = [
+            (key, b"".join([part[slot].tobytes() for part in parts]))
+            for key, slot in self._dirty.items()
+        ]
+        self._dirty.clear()
+        return changed
+
+    def _take(self) -> int:
+        if len(self._slots) >= self._capacity:
+            oldest = next(iter(self._slots))
+            if oldest not in self._dirty:
+                return self._slots.pop(oldest)
+        if not self._free:
+            size = len(next(iter(self.arrays.values())))
+            for name, part in self.arrays.items():
+                self.arrays[name] = np.concatenate([part, self._room(self._start[name], size)])
+            self._free = list(range(2 * size - 1, size - 1, -1))
+        return self._free.pop()
+
+    def _read(self, slot: int, data: bytes | None) -> None:
+        at = 0
+        for name, part in self.arrays.items():
+            first = self._start[name]
+            if data is None:
+                part[slot] = first
+                continue
+            if at + first.nbytes > len(data):
+                raise ModelError("a key's record is shorter than it must be")
+            values = np.frombuffer(data, first.dtype, first.size, at)
+            part[slot] = values.reshape(first.shape)
+            at += first.nbytes
+
+    @staticmethod
+    def _room(start: NDArray[Any], slots: int) -> NDArray[Any]:
+        return np.empty((slots, *start.shape), dtype=start.dtype)

@@ -1,0 +1,298 @@
+"""One partition on its way through: decoded, put in order, judged; and its state.
+
+A partition is judged by itself, with a state of its own. So what comes out depends on the order of
+its messages alone: not on how they were cut into batches, nor on what other partitions hold, nor
+on how often a worker was killed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from awry import io
+from awry.core.inputs import FloatArray
+from awry.core.params import Configurable
+from awry.stream.episodes import Episode, Episodes
+from awry.stream.features import NAMES, KeyFeatures
+from awry.stream.fields import Fields
+from awry.stream.keys import KeyStore, Spill
+from awry.stream.plan import Plan, lookup, number, seconds
+from awry.stream.records import Batch, Dead, Judged, Position, Record
+from awry.stream.scorers import KeyScorer, ModelScorer, Scorer
+from awry.stream.threshold import OnlineThreshold
+from awry.stream.watermark import Held, Watermark
+
+_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
+#: Reasons told of an anomaly.
+_REASONS = 3
+
+
+class Checkpoint(Configurable):
+    """The state of a partition in a form that can be saved."""
+
+    parts: dict[str, Any]
+
+
+class Lane:
+    """The judging of one partition.
+
+    Parameters
+    ----------
+    plan : Plan
+    topic, partition
+    spill : Spill
+        Where keys' records go that are not in memory.
+    saved : bytes, optional
+        A state that ``save`` gave.
+
+    Attributes
+    ----------
+    position : Position or None
+        Where the source goes on after what has been fed.
+    judged : list of Judged
+        What came out since the last ``clear``.
+    dead : list of Dead
+        Messages that could not be judged, since then.
+    episodes : dict
+        Events that are new or have grown since then, by identity.
+    """
+
+    def __init__(
+        self, plan: Plan, topic: str, partition: int, spill: Spill, saved: bytes | None = None
+    ) -> None:
+        self.plan, self.topic, self.partition = plan, topic, partition
+        self.judged: list[Judged] = []
+        self.dead: list[Dead] = []
+        self.episodes: dict[int, Episode] = {}
+        self.position: Position | None = None
+        self.outbox: list[bytes] = []
+        self._spill = spill
+        self._features = None
+        if plan.key is not None and not plan.per_key and plan.model is None:
+            self._features = KeyFeatures(plan.capacity, spill)
+        self._head: list[Record] = []
+        self._head_extra: list[FloatArray] = []
+        self._scorer: Scorer | None = None
+        self._model: ModelScorer | None = None
+        if saved is not None:
+            self._restore(saved)
+            return
+        ignore = [n for n in (plan.key, plan.time, *plan.ignore) if n]
+        self.fields = Fields(plan.fields, ignore)
+        self.watermark = Watermark(plan.lateness).start()
+        self.threshold = OnlineThreshold(plan.threshold).start()
+        self._episodes = Episodes(plan.gap).start()
+        self._rules = [rule.start() for rule in plan.rules]
+        if plan.model is not None:
+            self._model = ModelScorer(plan.model)
+
+    @property
+    def store(self) -> KeyStore | None:
+        """Records of keys, where the plan keeps any."""
+        if self._features is not None:
+            return self._features.keys
+        return None if self._scorer is None else self._scorer.store
+
+    @property
+    def learning(self) -> bool:
+        """Whether nothing can be judged yet."""
+        return self._scorer is None and self._model is None
+
+    # -- what comes in ----------------------------------------------------------------------------
+
+    def feed(self, batch: Batch) -> None:
+        """Take the messages that come next."""
+        records, reasons = self.plan.decode(batch.messages)
+        for i, reason in reasons.items():
+            self.dead.append(Dead(batch.offsets[i], reason, bytes(batch.messages[i])))
+        offsets = batch.offsets
+        if None in records:
+            offsets = [o for o, r in zip(offsets, records, strict=True) if r is not None]
+        there = [record for record in records if record is not None]
+        self.position = batch.position
+        if there:
+            self._pass(there, offsets, batch.arrived)
+
+    def drain(self) -> None:
+        """Judge what was held back for its order: the source has ended."""
+        self._judge_held(self.watermark.drain(), [])
+
+    def _pass(self, records: list[Record], offsets: list[int], arrived: float) -> None:
+        name = self.plan.time
+        if name is None:
+            times = np.full(len(records), np.nan)
+            self._judge(records, offsets, times, [], np.full(len(records), arrived))
+            return
+        events = [
+            Held(seconds(lookup(record, name)), offset, record, arrived)
+            for record, offset in zip(records, offsets, strict=True)
+        ]
+        self._judge_held(*self.watermark.push(events))
+
+    def _judge_held(self, events: list[Held], late: list[bool]) -> None:
+        if events:
+            times, offsets, records, arrived = zip(*events, strict=True)
+            self._judge(list(records), list(offsets), np.array(times), late, np.array(arrived))
+
+    # -- judging ----------------------------------------------------------------------------------
+
+    def _judge(
+        self,
+        records: list[Record],
+        offsets: list[int],
+        times: FloatArray,
+        late: list[bool],
+        arrived: FloatArray,
+    ) -> None:
+        plan, n = self.plan, len(records)
+        keys = None
+        if plan.key is not None:
+            keys = [_text(lookup(record, plan.key)) for record in records]
+        scores, severity = np.full(n, np.nan), np.zeros(n, dtype=np.int64)
+        scaled = None
+        if self._model is not None:
+            scores, severity = self._model.judge(records)
+        else:
+            extra = None if keys is None else self._context(keys, records, times, arrived)
+            taken = self._learn_first(records, extra)
+            if taken < n:
+                assert self._scorer is not None
+                rest = None if extra is None else extra[taken:]
+                scaled = np.zeros((n, self.fields.mean_.size))
+                scaled[taken:] = self.fields.transform(records[taken:], rest)
+                some = None if keys is None else keys[taken:]
+                scores[taken:] = self._scorer.score(scaled[taken:], some)
+                severity = self.threshold.decide(scores)
+        out = Judged(
+            np.array(offsets, dtype=np.int64), times, scores, severity, late or [False] * n,
+            arrived, records, keys, threshold=self._cut(),
+        )  # fmt: skip
+        self._tell(out, scaled)
+        for rule in self._rules:
+            for found in rule.update(out):
+                self._episode(**found)
+        self.judged.append(out)
+
+    def _cut(self) -> float:
+        model = self.plan.model
+        return self.threshold.threshold_ if model is None else model.threshold_
+
+    def _context(
+        self, keys: Sequence[str], records: list[Record], times: FloatArray, arrived: FloatArray
+    ) -> FloatArray | None:
+        if self._features is None:
+            return None
+        plan, n = self.plan, len(records)
+        amount = np.full(n, np.nan)
+        if plan.amount is not None:
+            amount = np.array([number(lookup(r, plan.amount)) for r in records])
+        place = np.full((n, 2), np.nan)
+        if plan.place is not None:
+            place = np.array([[number(lookup(r, name)) for name in plan.place] for r in records])
+        return self._features.update(keys, times, amount, place)
+
+    def _learn_first(self, records: list[Record], extra: FloatArray | None) -> int:
+        """Keep the first records until they are enough to begin; how many were kept."""
+        if self._scorer is not None:
+            return 0
+        taken = min(self.plan.warmup - len(self._head), len(records))
+        self._head += records[:taken]
+        if extra is not None:
+            self._head_extra.append(extra[:taken])
+        if len(self._head) == self.plan.warmup:
+            X = self.fields.fit(
+                self._head, np.vstack(self._head_extra) if extra is not None else None
+            )
+            self._begin(self.plan.new_detector().fit(X))
+            self._head, self._head_extra = [], []
+        return taken
+
+    def _begin(self, detector: Any) -> None:
+        plan = self.plan
+        if plan.per_key:
+            self._scorer = KeyScorer(detector, plan.capacity, self._spill)
+        else:
+            self._scorer = Scorer(detector)
+
+    def _tell(self, out: Judged, scaled: FloatArray | None) -> None:
+        """Reasons of anomalies, and the events they belong to."""
+        names = [] if scaled is None else [*self.fields.columns(), *NAMES]
+        for i in np.flatnonzero(out.severity):
+            record = out.records[i]
+            if scaled is not None:
+                row = scaled[i]
+                out.reasons[int(i)] = [
+                    {
+                        "column": names[j],
+                        "value": _plain(lookup(record, names[j])),
+                        "deviations": round(float(row[j]), 2),
+                    }
+                    for j in np.argsort(-np.abs(row), kind="stable")[:_REASONS]
+                    if abs(row[j]) >= 1.0
+                ]
+            self._episode(
+                key=out.keys[i] if out.keys is not None else "",
+                place=float(out.times[i] if self.plan.time is not None else out.offsets[i]),
+                at=float(out.times[i] if np.isfinite(out.times[i]) else out.arrived[i]),
+                item=int(out.offsets[i]),
+                score=float(out.scores[i]),
+                severity=int(out.severity[i]),
+                reasons=out.reasons.get(int(i), []),
+            )
+
+    def _episode(self, **found: Any) -> None:
+        episode = self._episodes.add(**found)
+        self.episodes[id(episode)] = episode
+
+    # -- the state --------------------------------------------------------------------------------
+
+    def clear(self) -> None:
+        """What came out has been taken over."""
+        self.judged, self.dead, self.episodes = [], [], {}
+
+    def save(self) -> bytes:
+        """The state after what has been fed, apart from keys' records."""
+        saved = Checkpoint()
+        scorer, model = self._scorer, self._model
+        detector = None
+        if scorer is not None:
+            detector = scorer.detector
+        elif model is not None and model.learns:
+            detector = model.detector
+        saved.parts = {
+            "fields": self.fields, "watermark": self.watermark, "held": self.watermark.dump(),
+            "threshold": self.threshold, "episodes": _encode(list(self._episodes.open_.items())),
+            "rules": self._rules, "detector": detector, "head": _encode(self._head),
+            "extra": self._head_extra, "outbox": self.outbox,
+            "position": None if self.position is None else _encode(self.position),
+        }  # fmt: skip
+        return io.dumps(saved, about={"at": time.time()})
+
+    def _restore(self, saved: bytes) -> None:
+        parts = io.loads(saved, source=f"the state of {self.topic}/{self.partition}").parts
+        self.fields, self.threshold = parts["fields"], parts["threshold"]
+        self.watermark = parts["watermark"]
+        self.watermark.refill(parts["held"])
+        self._episodes = Episodes(self.plan.gap).start()
+        self._episodes.open_.update(_decode(parts["episodes"]))
+        self._rules, self.outbox = parts["rules"], parts["outbox"]
+        self._head, self._head_extra = _decode(parts["head"]), parts["extra"]
+        if parts["position"] is not None:
+            self.position = Position(*_decode(parts["position"]))
+        if self.plan.model is not None:
+            self._model = ModelScorer(self.plan.model, parts["detector"])
+        elif parts["detector"] is not None:
+            self._begin(parts["detector"])
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _plain(value: Any) -> Any:
+    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)

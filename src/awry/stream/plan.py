@@ -1,0 +1,151 @@
+"""How a stream is judged: what is set once and holds for all its partitions."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from awry.core import registry
+from awry.core.detector import Detector
+from awry.core.params import ParameterError
+from awry.judge import Judge
+from awry.stream.formats import Decoder, decoder
+
+
+@dataclass
+class Plan:
+    """Settings of judging.
+
+    Parameters
+    ----------
+    detector : str or Detector
+        Learns from the stream itself, from its first ``warmup`` records on. An online detector
+        goes on learning; any other stays as it was fitted to these.
+    params : dict
+        The detector's parameters.
+    model : Judge, optional
+        A fitted model, used in place of ``detector``.
+    model_name, model_version
+        Where the model came from.
+    fields : list of str, optional
+        Fields to judge; by default all that can be.
+    key : str, optional
+        Field that names the card, host or sensor an event is of. One detector judges all, with
+        columns that tell how the event differs from what its key does.
+    per_key : bool
+        Give each key a detector of its own instead; each begins as the first records taught.
+    time, amount : str, optional
+        Fields of the events' own time (seconds, milliseconds or ISO 8601) and of the amount.
+    place : pair of str, optional
+        Fields of latitude and longitude in degrees.
+    lateness : float
+        Seconds to wait for events that come out of order, of the events' own time.
+    threshold
+        A rule for :class:`~awry.stream.threshold.OnlineThreshold`.
+    warmup : int
+        Records from which fields, scales and detector begin; they are not judged.
+    capacity : int
+        Keys in memory of each partition; the others are put away.
+    gap : float
+        Anomalies of one key that are at most so far apart are one event: seconds where ``time``
+        is given, else items.
+    """
+
+    detector: str | Detector = "half_space_trees"
+    params: dict[str, Any] = field(default_factory=dict)
+    model: Judge | None = None
+    model_name: str | None = None
+    model_version: int | None = None
+    fields: list[str] | None = None
+    ignore: tuple[str, ...] = ()
+    key: str | None = None
+    per_key: bool = False
+    time: str | None = None
+    amount: str | None = None
+    place: tuple[str, str] | None = None
+    lateness: float = 0.0
+    threshold: Any = "adaptive:0.001"
+    warmup: int = 256
+    capacity: int = 100_000
+    gap: float = 300.0
+    random_state: int = 0
+    decode: Decoder = field(default_factory=decoder)
+    rules: tuple[Any, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.warmup < 16:
+            raise ParameterError(f"warmup must be an integer >= 16, got {self.warmup!r}")
+        if self.per_key and self.key is None:
+            raise ParameterError("per_key needs a key: the field that names it")
+        if self.lateness and self.time is None:
+            raise ParameterError("lateness needs time: the field that tells when an event happened")
+        if self.model is None:
+            self.new_detector()
+
+    def new_detector(self) -> Detector:
+        """The detector before it has seen anything."""
+        if isinstance(self.detector, Detector):
+            from sklearn.base import clone
+
+            made: Detector = clone(self.detector)
+        else:
+            given = dict(self.params)
+            # A table that fits a checkpoint: the paper's depth makes 13 MB of it.
+            if registry.get(self.detector).card.name == "half_space_trees":
+                given.setdefault("max_depth", 8)
+            made = registry.create(self.detector, **given)
+        if not made.card.inductive or made.card.modality not in ("table", "stream"):
+            raise ParameterError(
+                f"detector must judge rows one after the other, {made.card.name} does not"
+            )
+        known = made.get_params(deep=False)
+        if "random_state" in known and known["random_state"] is None:
+            made.set_params(random_state=self.random_state)
+        return made
+
+
+def lookup(record: dict[str, Any], name: str) -> Any:
+    """The value of a field, inside of objects by dots."""
+    value = record.get(name)
+    if value is None and "." in name:
+        inner: Any = record
+        for part in name.split("."):
+            inner = inner.get(part) if isinstance(inner, dict) else None
+        return inner
+    return value
+
+
+def seconds(value: Any) -> float:
+    """A time as seconds since 1970, NaN for what is none.
+
+    Numbers above 1e11 are milliseconds, above 1e14 microseconds, above 1e17 nanoseconds.
+
+    Examples
+    --------
+    >>> seconds("1970-01-01T00:01:00Z"), seconds(60_000_000_000_000_000), seconds("soon")
+    (60.0, 60000000000.0, nan)
+    """
+    if isinstance(value, str):
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            return number(value)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    if isinstance(value, datetime):
+        return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
+    found = number(value)
+    for bound, unit in ((1e17, 1e9), (1e14, 1e6), (1e11, 1e3)):
+        if abs(found) > bound:
+            return found / unit
+    return found
+
+
+def number(value: Any) -> float:
+    """A finite number, else NaN."""
+    try:
+        found = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+    return found if math.isfinite(found) else math.nan

@@ -1,0 +1,94 @@
+"""Events in the order they happened, as far as waiting for them is allowed."""
+
+from __future__ import annotations
+
+import heapq
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from awry.core.params import Configurable, integer, real
+
+#: Kept in a checkpoint as JSON.
+_encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
+
+
+class Held(NamedTuple):
+    """An event: when it happened, its place in the source, its content, when it came here."""
+
+    time: float
+    offset: int
+    record: dict[str, Any]
+    arrived: float
+
+
+class Watermark(Configurable):
+    """Holds events back until none that happened before should still come.
+
+    The watermark is ``lateness`` seconds before the newest time so far: what happened before it is
+    let go in the order of time, what comes from before it is late, and told so. Events without a
+    time count as happening at the newest. At most ``most`` events are held; beyond, the oldest go
+    early.
+
+    Parameters
+    ----------
+    lateness : float, default=0
+        Seconds of the events' own time. With 0 nothing is held, and events pass in the order in
+        which they come.
+    most : int, default=100_000
+    """
+
+    constraints = {"lateness": real(0.0), "most": integer(1)}
+    transient = ("heap",)
+
+    def __init__(self, lateness: float = 0.0, most: int = 100_000) -> None:
+        self.lateness = lateness
+        self.most = most
+
+    def start(self) -> Watermark:
+        """Forget all events."""
+        self.check_params()
+        self.newest_, self.late_ = -np.inf, 0
+        self.heap: list[Held] = []
+        return self
+
+    def push(self, events: list[Held]) -> tuple[list[Held], list[bool]]:
+        """Events that are let go now, and whether each came late."""
+        free: list[Held] = []
+        late: list[bool] = []
+        for event in events:
+            time = event.time
+            if not np.isfinite(time):
+                event = event._replace(time=self.newest_ if np.isfinite(self.newest_) else 0.0)
+                time = event.time
+            if time < self.newest_ - self.lateness:
+                self.late_ += 1
+                free.append(event)
+                late.append(True)
+                continue
+            self.newest_ = max(self.newest_, time)
+            if not self.lateness:
+                free.append(event)
+                late.append(False)
+                continue
+            heapq.heappush(self.heap, event)
+            mark = self.newest_ - self.lateness
+            while self.heap and (self.heap[0].time <= mark or len(self.heap) > self.most):
+                free.append(heapq.heappop(self.heap))
+                late.append(False)
+        return free, late
+
+    def drain(self) -> list[Held]:
+        """All that is held, in order: the source has ended."""
+        held, self.heap = sorted(self.heap, key=lambda e: (e.time, e.offset)), []
+        return held
+
+    def dump(self) -> bytes:
+        """What is held, for a checkpoint."""
+        return _encode([tuple(event) for event in sorted(self.heap, key=lambda e: e[:2])])
+
+    def refill(self, held: bytes) -> None:
+        """Hold again what ``dump`` gave."""
+        self.heap = [Held(*event) for event in _decode(held)]
+        heapq.heapify(self.heap)
