@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 #: The version of these tables: the number of the newest migration.
-VERSION = 2
+VERSION = 3
 
 
 class Json(sa.types.TypeDecorator[Any]):
@@ -291,4 +291,16 @@ stream_states = sa.Table(
     sa.Column("key", sa.String(300), primary_key=True),
     sa.Column("state", sa.LargeBinary, nullable=False),
     sa.Column("updated", sa.Float, nullable=False),
+)  # fmt: skip
+
+#: Messages that could not be judged; so much of each as is bounded.
+stream_dead_letters = sa.Table(
+    "stream_dead_letters", tables,
+    sa.Column("source", sa.String(200), primary_key=True),
+    sa.Column("topic", sa.String(255), primary_key=True),
+    sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("offset", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("reason", sa.String(300), nullable=False),
+    sa.Column("message", sa.LargeBinary, nullable=False),
 )  # fmt: skip
