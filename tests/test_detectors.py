@@ -45,6 +45,7 @@ CHEAP = {
     "prenet": {"epochs": 20, "lr": 1e-2},
     "goad": {"epochs": 5, "n_transformations": 16, "n_components": 8},
     "cascade": {"judge": "hbos", "keep": 0.2},
+    "distilled": {"teacher": "gaussian", "epochs": 8, "lr": 5e-3},
     "ensemble": {"detectors": ["ecod", "hbos"]},
     "voting": {"detectors": ["ecod", "hbos", "modified_zscore"]},
     "feature_bagging": {"detector": "hbos", "n_estimators": 4},

@@ -22,6 +22,7 @@ from awry.core.params import (
     integer,
     listing,
     nothing,
+    option,
     random_state,
     real,
 )
@@ -87,6 +88,9 @@ class Cascade(Committee):
         on: of other data it may leave more or fewer.
     weights : two floats, default=(0.3, 0.7)
         Of the scaled scores of stage 1 and stage 2.
+    learn_from : {"calm", "all"}, default="calm"
+        Whether stage 2 learns from the training rows that are not above the cut, which keeps most
+        anomalies among them from teaching it, or from all: better where all are known to be normal.
     learn_rows : int or None, default=100_000
         Rows, drawn at random, that stage 2 learns from at most; None for all.
     budget_ms : float or None, default=None
@@ -127,7 +131,7 @@ class Cascade(Committee):
     >>> X = np.vstack([np.random.default_rng(0).normal(size=(400, 3)), [[6.0, -6.0, 6.0]]])
     >>> cascade = Cascade(judge="knn", random_state=0).fit(X)
     >>> int(cascade.decision_scores_.argmax()), [stage.rows for stage in cascade.stages_]
-    (400, [401, 41])
+    (400, [401, 40])
     """
 
     card = Card(
@@ -148,6 +152,7 @@ class Cascade(Committee):
         "judge": any_of(instance(str), instance(Detector)),
         "keep": real(0.0, 1.0, "()"),
         "weights": listing(real(0.0)),
+        "learn_from": option("calm", "all"),
         "learn_rows": any_of(nothing(), integer(2)),
         "budget_ms": any_of(nothing(), real(0.0, closed="(]")),
         "random_state": random_state(),
@@ -160,6 +165,7 @@ class Cascade(Committee):
         *,
         keep: float = 0.1,
         weights: Sequence[float] = (0.3, 0.7),
+        learn_from: str = "calm",
         learn_rows: int | None = 100_000,
         budget_ms: float | None = None,
         random_state: Any = None,
@@ -169,6 +175,7 @@ class Cascade(Committee):
         self.judge = judge
         self.keep = keep
         self.weights = weights
+        self.learn_from = learn_from
         self.learn_rows = learn_rows
         self.budget_ms = budget_ms
         self.random_state = random_state
@@ -191,7 +198,7 @@ class Cascade(Committee):
         # Of training scores no more than a share keep can lie above this one, ties included.
         self.cut_ = float(np.quantile(first, 1 - self.keep, method="higher"))
         sent = np.flatnonzero(first > self.cut_)
-        judge.fit(self._to_learn(X))
+        judge.fit(X[self._to_learn(first)])
         second = judge._score_chunks(X[sent]) if len(sent) else judge.decision_scores_
         after = time.process_time()
         self.stages_ = [
@@ -205,11 +212,12 @@ class Cascade(Committee):
         whole[sent] = second[: len(sent)]
         return self._blend(first, whole).sum(axis=1)
 
-    def _to_learn(self, X: FloatArray) -> FloatArray:
-        if self.learn_rows is None or len(X) <= self.learn_rows:
-            return X
-        picks = self._rng().choice(len(X), self.learn_rows, replace=False)
-        return X[np.sort(picks)]
+    def _to_learn(self, first: FloatArray) -> IntArray:
+        """The training rows that stage 2 learns from, by their first scores."""
+        rows = np.flatnonzero((first <= self.cut_) | (self.learn_from == "all"))
+        if self.learn_rows is None or len(rows) <= self.learn_rows:
+            return rows
+        return np.sort(self._rng().choice(rows, self.learn_rows, replace=False))
 
     # -- scoring ----------------------------------------------------------------------------------
 
