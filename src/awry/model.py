@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -18,12 +20,15 @@ from awry.core.params import any_of, instance, integer, listing, nothing, option
 from awry.core.threshold import Threshold, make_threshold
 from awry.data.context import Context, choose_context
 from awry.data.encode import TableEncoder
+from awry.data.serve import Encoded, RowEncoder
 from awry.data.values import key_codes
 from awry.judge import Judge
 from awry.result import Reason, Result
 
 #: Groups with fewer rows are judged by the shared detector.
 MIN_GROUP_ROWS = 200
+#: Tables of no more rows are judged as a service judges requests, which is quicker.
+FEW_ROWS = 64
 #: Rows drawn in the two-dimensional picture.
 MAX_PROJECTED = 3_000
 
@@ -61,6 +66,8 @@ class Model(Judge):
     rule_ : Threshold
     """
 
+    #: What is made anew of the encoder when it is needed.
+    transient = ("row_encoder",)
     constraints = {
         "detector": any_of(instance(str), instance(Detector)),
         "params": any_of(nothing(), instance(dict)),
@@ -96,6 +103,7 @@ class Model(Judge):
     def fit(self, table: pa.Table, y: Any = None) -> Self:
         """Learn from ``table``; ``y`` (n,) holds 1, 0 or -1 for detectors and rules that use it."""
         self.check_params()
+        self.__dict__.pop("row_encoder", None)
         by, named = self.by or [], self.context if isinstance(self.context, list) else []
         _require(table, [*by, *named, *(self.ignore or [])])
         labels = None if y is None else check_labels(y, table.num_rows, "fit")
@@ -176,7 +184,35 @@ class Model(Judge):
 
     def score(self, table: pa.Table) -> FloatArray:
         """Scores of the rows of ``table``, shape (n,)."""
+        if len(table) <= FEW_ROWS and self.by_rows and _is_plain(table):
+            names = self.row_encoder.names
+            _require(table, names)
+            return self.score_columns({c: table[c].to_pylist() for c in names})[0]
         return self._learnt_score(table) + self.novelty_step_ * self._novelty(table).sum(axis=1)
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether :meth:`score_columns` can judge: rows need neither a context nor a group."""
+        return not self.by and self.context_ is None
+
+    @cached_property
+    def row_encoder(self) -> RowEncoder:
+        """The encoder, laid out for few rows at a time."""
+        return RowEncoder(self.encoder_)
+
+    def score_columns(
+        self, columns: Mapping[str, Sequence[Any]], numbers: FloatArray | None = None
+    ) -> tuple[FloatArray, Encoded]:
+        """Scores of a few rows, quickly, and what became of them on the way.
+
+        Parameters
+        ----------
+        columns, numbers
+            As :meth:`~awry.data.serve.RowEncoder.encode` takes them.
+        """
+        encoded = self.row_encoder.encode(columns, numbers)
+        scores = self.detector_.score_checked(encoded.X)
+        return scores + self.novelty_step_ * encoded.novel.sum(axis=1), encoded
 
     def _novelty(self, table: pa.Table) -> FloatArray:
         """1 where a cell holds what training ruled out, shape (n, len(source_names_))."""
@@ -338,6 +374,15 @@ def _require(table: pa.Table, names: list[str], *, remedy: str | None = None) ->
         if name not in table.column_names:
             what, known = no_such("column", name, table.column_names)
             raise DataError(what, column=name, remedy=remedy or known)
+
+
+def _is_plain(table: pa.Table) -> bool:
+    """Whether all values are as they would be in a request: numbers, truths and text."""
+    t = pa.types
+    return all(
+        t.is_integer(k) or t.is_float64(k) or t.is_boolean(k) or t.is_string(k)
+        for k in table.schema.types
+    )
 
 
 def _keys(table: pa.Table, names: list[str]) -> np.ndarray:

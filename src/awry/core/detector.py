@@ -152,6 +152,11 @@ class Detector(Configurable):
         return self._score_chunks(self._check_input(X, reset=False))
 
     @available_if(_inductive)
+    def score_checked(self, X: FloatArray) -> FloatArray:
+        """As :meth:`decision_function` for a finite float64 array of the right width, unchecked."""
+        return self._score_chunks(X)
+
+    @available_if(_inductive)
     def predict(self, X: Any) -> IntArray:
         """1 where the score of a row of ``X`` (n, d) is above ``threshold_``, else 0."""
         scores = self.decision_function(X)

@@ -33,6 +33,11 @@ class Part(NamedTuple):
     encoding: Any
     other: str | None = None
 
+    @property
+    def width(self) -> int:
+        """How many columns it makes."""
+        return len(_titles(self))
+
 
 class TableEncoder(Configurable):
     """Turns tables of any columns into finite numbers, with no settings.
@@ -225,21 +230,7 @@ class TableEncoder(Configurable):
 
     def _encode(self, values: dict[str, pa.Array]) -> list[FloatArray]:
         """The encoded columns of a block."""
-        columns: list[FloatArray] = []
-        for source, role, encoding, other in self.parts_:
-            if role == "missing":
-                columns.append(encoding.apply(_missing(values[source])))
-            elif role == "level":
-                columns += encoding.apply(values[source])
-            elif role == "text":
-                columns += encoding.apply(labels(values[source]))
-            else:
-                numbers = number_of(values[source])
-                if other is not None:
-                    numbers = numbers - number_of(values[other])
-                found = encoding.apply(np.isinf(numbers) if role == "infinite" else numbers)
-                columns += found if role == "clock" else [found]
-        return columns
+        return [column for part in self.parts_ for column in encode_part(part, values)]
 
     def _novelties(self, batch: pa.RecordBatch) -> Iterator[Novelty]:
         levels = {part.source: part.encoding for part in self.parts_ if part.role == "level"}
@@ -287,6 +278,22 @@ class TableEncoder(Configurable):
             yield Part(p.name, "since", Scaled.fit(since), main)
         elif p.stats["dates_only"] and not p.stats["ordered"]:
             yield Part(p.name, "date", Scaled.fit(seconds))
+
+
+def encode_part(part: Part, values: dict[str, pa.Array]) -> list[FloatArray]:
+    """The columns of one encoding, from the typed ``values`` of each source column."""
+    source, role, encoding, other = part
+    if role == "missing":
+        return [encoding.apply(_missing(values[source]))]
+    if role == "level":
+        return list(encoding.apply(values[source]))
+    if role == "text":
+        return list(encoding.apply(labels(values[source])))
+    numbers = number_of(values[source])
+    if other is not None:
+        numbers = numbers - number_of(values[other])
+    found = encoding.apply(np.isinf(numbers) if role == "infinite" else numbers)
+    return list(found) if role == "clock" else [found]
 
 
 def _missing(values: pa.Array) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from awry.core.inputs import FloatArray
+from awry.core.inputs import FloatArray, IntArray
 from awry.data.column_stats import SAMPLE
 from awry.data.values import as_float, as_seconds, count_levels, level_codes
 
@@ -165,7 +165,11 @@ class Levels(NamedTuple):
 
     def apply(self, values: pa.Array) -> list[FloatArray]:
         """The encoded columns, each of shape (n,)."""
-        codes = level_codes(values, self.names)
+        return self.of_codes(level_codes(values, self.names))
+
+    def of_codes(self, codes: IntArray) -> list[FloatArray]:
+        """The encoded columns of levels given by their position in ``names``; of a missing one
+        behind the last, of any other two."""
         out = [self.rarity[codes]] if self.surprise else []
         for level, tall in zip(self.columns, self.heights, strict=True):
             out.append(np.where(codes == level, tall, 0.0))

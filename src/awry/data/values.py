@@ -25,7 +25,8 @@ def typed(values: pa.Array, reading: Mapping[str, Any] | None) -> tuple[pa.Array
     if _class(values.type) == "time":
         return values, _NONE
     numbers, unfit = typed(values, parse.PLAIN)
-    micros = as_float(numbers) / EPOCHS[reading["unit"]] * 1e6
+    with np.errstate(over="ignore"):  # what is infinite now was no time before
+        micros = as_float(numbers) / EPOCHS[reading["unit"]] * 1e6
     ok = np.abs(micros) < 2.0**62
     return pa.array(
         np.where(ok, micros, 0).astype("M8[us]"), pa.timestamp("us", "UTC"), mask=~ok

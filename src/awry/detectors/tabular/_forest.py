@@ -19,6 +19,8 @@ from awry.kernels.trees import Forest, attribute, average_path_length, walk
 
 #: Rows from which coding the columns is quicker than walking the trees, and threads pay.
 _MANY_ROWS = 16_384
+#: The same where what coding needs is there from before.
+_SOME_ROWS = 512
 
 #: Constraints of parameters that all forests have.
 FOREST_CONSTRAINTS = {
@@ -64,7 +66,8 @@ class ForestDetector(Detector):
         forest = self.forest_
         if isinstance(forest, PlaneForest):
             return self._in_threads(lambda part: walk_planes(part, *forest), X)
-        if len(X) >= _MANY_ROWS and self._plan is not None:
+        enough = _SOME_ROWS if "_plan" in vars(self) else _MANY_ROWS
+        if len(X) >= enough and self._plan is not None:
             plan = self._plan
             # Few enough rows at a time for their codes to stay in the cache, in whole vectors.
             rows = int(np.clip(2**16 // X.shape[1], 256, 4096)) // 64 * 64
