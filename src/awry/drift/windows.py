@@ -87,7 +87,7 @@ class ADWIN(OnlineDrift):
         numbers = (
             float(self.delta), float(self.clock), float(self.min_samples), float(self.min_part),
         )  # fmt: skip
-        kernels.adwin(values, status, *self.state_, numbers)
+        kernels.adwin(values, status, *self.state_, numbers)  # type: ignore[call-arg]
 
     @property
     def width_(self) -> int:
@@ -151,12 +151,12 @@ class KSWIN(OnlineDrift):
             )
 
     def _start(self, width: int) -> tuple[Any, ...]:
-        self.critical_ = critical_distance(self.recent, self.alpha)
-        seed = np.array([self.random_state], dtype=np.uint64)
-        return np.zeros(self.window), np.zeros(1, dtype=np.int64), seed
+        held, seed = np.zeros(1, dtype=np.int64), np.array([self.random_state], dtype=np.uint64)
+        return np.zeros(self.window), held, seed, critical_distance(self.recent, self.alpha)
 
     def _run(self, values: FloatArray, status: np.ndarray) -> None:
-        kernels.kswin(values, status, *self.state_, self.recent, self.critical_)
+        window, held, seed, critical = self.state_
+        kernels.kswin(values, status, window, held, seed, self.recent, critical)
 
 
 def critical_distance(n: int, alpha: float) -> float:
@@ -229,32 +229,33 @@ class MMDEW(OnlineDrift):
         self.random_state = random_state
 
     def _start(self, width: int) -> tuple[Any, ...]:
-        self.gamma_ = None if self.bandwidth is None else 1 / (2 * self.bandwidth**2)
-        self.waiting_ = np.empty((0, width))
-        return (
-            np.zeros(1, dtype=np.int64), np.zeros(_LEVELS, dtype=np.int64),
-            np.zeros(_LEVELS, dtype=np.int64), np.zeros((_LEVELS, _LEVELS, width)),
-            np.zeros((_LEVELS, _LEVELS)), np.zeros((_LEVELS, _LEVELS)),
-            np.array([self.random_state], dtype=np.uint64),
-        )  # fmt: skip
+        gamma = math.nan if self.bandwidth is None else 1 / (2 * self.bandwidth**2)
+        first = np.zeros((self.warmup, width)), np.zeros(1, dtype=np.int64), np.array([gamma])
+        counts = [np.zeros(size, dtype=np.int64) for size in (1, _LEVELS, _LEVELS)]
+        rows, sums = np.zeros((_LEVELS, _LEVELS, width)), np.zeros((_LEVELS, _LEVELS))
+        seed = np.array([self.random_state], dtype=np.uint64)
+        return (*first, *counts, rows, sums, sums.copy(), seed)
 
     def _run(self, values: FloatArray, status: np.ndarray) -> None:
-        if values.shape[1] != self.waiting_.shape[1]:
+        waiting, held, gamma = self.state_[:3]
+        if values.shape[1] != waiting.shape[1]:
             raise ValueError(
-                f"MMDEW: a row must have {self.waiting_.shape[1]} values, got {values.shape[1]}"
+                f"MMDEW: a row must have {waiting.shape[1]} values, got {values.shape[1]}"
             )
         first = 0
-        if self.gamma_ is None:
-            first = min(self.warmup - len(self.waiting_), len(values))
-            self.waiting_ = np.vstack([self.waiting_, values[:first]])
-            if len(self.waiting_) < self.warmup:
+        if math.isnan(gamma[0]):
+            before = int(held[0])
+            first = min(self.warmup - before, len(values))
+            waiting[before : before + first] = values[:first]
+            held[0] += first
+            if held[0] < self.warmup:
                 return
-            self.gamma_ = 1 / (2 * median_bandwidth(self.waiting_, self.random_state) ** 2)
+            gamma[0] = 1 / (2 * median_bandwidth(waiting, self.random_state) ** 2)
             earlier = np.zeros(self.warmup, dtype=np.int8)
-            self._follow(self.waiting_, earlier)
+            self._follow(waiting, earlier)
             status[first - 1] = earlier.max()  # told when it is known
-            self.waiting_ = self.waiting_[:0]
         self._follow(values[first:], status[first:])
 
     def _follow(self, values: FloatArray, status: np.ndarray) -> None:
-        kernels.mmdew(values, status, *self.state_, self.gamma_, self.alpha)
+        gamma = float(self.state_[2][0])
+        kernels.mmdew(values, status, *self.state_[3:], gamma, self.alpha)  # type: ignore[call-arg]
