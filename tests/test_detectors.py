@@ -46,6 +46,8 @@ CHEAP = {
     "goad": {"epochs": 5, "n_transformations": 16, "n_components": 8},
     "cascade": {"judge": "hbos", "keep": 0.2},
     "distilled": {"teacher": "gaussian", "epochs": 8, "lr": 5e-3},
+    "icl": {"epochs": 8, "lr": 1e-2, "n_permutations": 3, "units": 16, "batch_size": 128},
+    "neutral_ad": {"epochs": 12, "lr": 5e-3, "batch_size": 32},
     "ensemble": {"detectors": ["ecod", "hbos"]},
     "voting": {"detectors": ["ecod", "hbos", "modified_zscore"]},
     "feature_bagging": {"detector": "hbos", "n_estimators": 4},
@@ -59,6 +61,12 @@ CHEAP = {
     "usad": {**BRIEF, "epochs": 6, "lr": 0.005, "window": 12},
     "tranad": {**BRIEF, "epochs": 2, "lr": 0.005, "window": 8, "hidden": [16]},
     "anomaly_transformer": {**BRIEF, "epochs": 2, "hidden": [16], "lr": 0.005},
+    "omni_anomaly": {**BRIEF, "hidden": [8], "n_flows": 2, "n_draws": 2},
+    "conv_lstm": {**BRIEF, "hidden": [4]},
+    "f_se_lstm": {**BRIEF, "hidden": [8, 8], "maps": 4, "stretch": 8},
+    "lstm_transformer": {**BRIEF, "hidden": [8]},
+    "patch_transformer": {**BRIEF, "patch": 4, "hidden": [16], "n_heads": 2},
+    "sae_gan": {**BRIEF, "hidden": [8, 4], "critic": 8, "lr": 0.005},
 }
 
 
