@@ -35,10 +35,11 @@ MAY_IMPORT = {
     "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
     "ops": {"core", "data", "io", "judge", "model", "run", "result", "series_model"},
     "server": {"core", "ops"},
+    "stream": {"core", "kernels", "data", "io", "judge", "model", "ops"},
     "client": {"core"},
     "cli": {
         "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
-        "bench", "ops", "server",
+        "bench", "ops", "server", "stream",
     },
 }  # fmt: skip
 

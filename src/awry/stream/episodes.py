@@ -45,6 +45,7 @@ class Episodes(Configurable):
         severity: int,
         reasons: list[dict[str, Any]],
         kind: str = "point",
+        words: str = "",
     ) -> Episode:
         """The event an anomaly belongs to, with it.
 
@@ -58,10 +59,12 @@ class Episodes(Configurable):
         item : int
             Its offset.
         """
-        found = self.open_.pop(key, None)
+        name = f"{kind}:{key}"
+        found = self.open_.pop(name, None)
         if found is None or abs(place - found["place"]) > self.gap:
             found = {
-                "id": None, "key": key, "kind": kind, "start": at, "end": at, "place": place,
+                "id": None, "key": key, "kind": kind, "words": words, "start": at,
+                "end": at, "place": place,
                 "items": 0, "peak": item, "score": score, "severity": 0, "reasons": reasons,
             }  # fmt: skip
         found["items"] += 1
@@ -69,8 +72,8 @@ class Episodes(Configurable):
         found["place"] = max(found["place"], place)
         found["severity"] = max(found["severity"], severity)
         if score > found["score"]:
-            found.update(peak=item, score=score, reasons=reasons)
-        self.open_[key] = found
+            found.update(peak=item, score=score, reasons=reasons, words=words)
+        self.open_[name] = found
         if len(self.open_) > self.most:
             self.open_.pop(next(iter(self.open_)))
         return found

@@ -49,8 +49,8 @@ class TemporarySpill:
 class KeyStore:
     """Records of keys in arrays (slots, …), which are changed in place.
 
-    Keys asked for since the last ``flush`` stay in memory, since what was put away of them is old;
-    of the others the least recently used make room. So ``flush`` is due once ``crowded``.
+    Keys asked for since the last ``settle`` stay in memory, since what was put away of them is old;
+    of the others the least recently used make room. So ``settle`` is due once ``crowded``.
 
     Parameters
     ----------
@@ -90,15 +90,17 @@ class KeyStore:
                 self._read(slot, away.get(key))
         return np.array([slots[key] for key in keys], dtype=np.int64)
 
-    def flush(self) -> list[tuple[str, bytes]]:
-        """The records changed since the last flush, to be put away by the caller."""
+    def changed(self) -> list[tuple[str, bytes]]:
+        """The records asked for since the last ``settle``, to be put away by the caller."""
         parts = list(self.arrays.values())
-        changed = [
+        return [
             (key, b"".join([part[slot].tobytes() for part in parts]))
             for key, slot in self._dirty.items()
         ]
+
+    def settle(self) -> None:
+        """What ``changed`` gave has been put away."""
         self._dirty.clear()
-        return changed
 
     def _take(self) -> int:
         if len(self._slots) >= self._capacity:

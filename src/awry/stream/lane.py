@@ -54,6 +54,10 @@ class Lane:
     ----------
     position : Position or None
         Where the source goes on after what has been fed.
+    moved : bool
+        Whether anything has been fed since the last ``clear``.
+    outbox : list of bytes
+        What sinks are to be told of; saved with the state.
     judged : list of Judged
         What came out since the last ``clear``.
     dead : list of Dead
@@ -70,6 +74,7 @@ class Lane:
         self.dead: list[Dead] = []
         self.episodes: dict[int, Episode] = {}
         self.position: Position | None = None
+        self.moved = False
         self.outbox: list[bytes] = []
         self._spill = spill
         self._features = None
@@ -114,7 +119,7 @@ class Lane:
         if None in records:
             offsets = [o for o, r in zip(offsets, records, strict=True) if r is not None]
         there = [record for record in records if record is not None]
-        self.position = batch.position
+        self.position, self.moved = batch.position, True
         if there:
             self._pass(there, offsets, batch.arrived)
 
@@ -230,7 +235,8 @@ class Lane:
                     {
                         "column": names[j],
                         "value": _plain(lookup(record, names[j])),
-                        "deviations": round(float(row[j]), 2),
+                        "typical": f"{row[j]:+.1f} standard deviations from usual",
+                        "share": float(abs(row[j]) / np.abs(row).sum()),
                     }
                     for j in np.argsort(-np.abs(row), kind="stable")[:_REASONS]
                     if abs(row[j]) >= 1.0
@@ -253,7 +259,7 @@ class Lane:
 
     def clear(self) -> None:
         """What came out has been taken over."""
-        self.judged, self.dead, self.episodes = [], [], {}
+        self.judged, self.dead, self.episodes, self.moved = [], [], {}, False
 
     def save(self) -> bytes:
         """The state after what has been fed, apart from keys' records."""
@@ -291,7 +297,7 @@ class Lane:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else str(value).replace("\0", "\ufffd")
 
 
 def _plain(value: Any) -> Any:

@@ -57,7 +57,7 @@ class Judged:
     arrived: FloatArray
     records: list[Record]
     keys: list[str] | None = None
-    #: Index of an anomaly and its reasons: field, value, standard deviations from the typical.
+    #: Index of an anomaly and its reasons, see :class:`awry.result.Reason`.
     reasons: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     threshold: float = float("inf")
 

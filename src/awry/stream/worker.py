@@ -1,0 +1,292 @@
+"""The worker: reads, judges, keeps, tells; and begins again where it was, whatever ended it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from awry.core.errors import AwryError
+from awry.ops.store import Store
+from awry.stream.lane import Lane
+from awry.stream.ledger import Ledger, TakenOverError, item
+from awry.stream.plan import Plan
+from awry.stream.records import Batch, Dead, Judged, Position
+from awry.stream.sinks.base import Mark, Message, Sink
+from awry.stream.sources import Source
+
+log = logging.getLogger(__name__)
+
+SEVERITIES = ("", "warning", "critical", "emergency")
+#: A state that takes long to write is written less often: so much of the time at most.
+_SHARE = 0.1
+#: Seconds between tries when the database does not answer, and after how many to give up.
+_RETRY, _PATIENCE = 1.0, 60.0
+#: Latencies kept for quantiles.
+_KEPT = 10_000
+
+
+@dataclass
+class Tally:
+    """What a worker has done."""
+
+    events: int = 0
+    anomalies: int = 0
+    dead: int = 0
+    late: int = 0
+    commits: int = 0
+    commit_seconds: float = 0.0
+    latencies: list[float] = field(default_factory=list)
+    #: Called with the latencies (seconds) of each commit's events.
+    listener: Callable[[list[float]], None] | None = None
+
+    def took(self, seconds: list[float]) -> None:
+        """Note the time from arrival to being kept of some events."""
+        self.latencies = (self.latencies + seconds)[-_KEPT:]
+        if self.listener is not None:
+            self.listener(seconds)
+
+
+class Worker:
+    """Runs a stream.
+
+    Parameters
+    ----------
+    source : Source
+    plan : Plan
+    store : Store
+        Where state and offsets are kept, and, with ``keep_scores``, scores and events.
+    sinks : sequence of Sink
+        Who is told beside.
+    name : str, optional
+        The stream's name, under which it goes on; by default that of the source.
+    batch : int
+        Messages read at a time.
+    every : float
+        Seconds after which what was judged is kept, together with the state; and
+    every_items : int
+        events after which it is kept sooner.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        store: Store,
+        sinks: Sequence[Sink] = (),
+        *,
+        name: str | None = None,
+        keep_scores: bool = True,
+        batch: int = 2_000,
+        every: float = 0.25,
+        every_items: int = 20_000,
+    ) -> None:
+        self.source, self.plan, self.sinks = source, plan, list(sinks)
+        self.name = name or source.name
+        self.tally = Tally()
+        self._ledger = Ledger(store, self.name, keep_scores=keep_scores)
+        self._batch, self._every, self._every_items = batch, every, every_items
+        self.lanes: dict[tuple[str, int], Lane] = {}
+        self._stopping = False
+        self._since, self._waiting = time.monotonic(), 0
+
+    def stop(self) -> None:
+        """End after what is being done; may be called from a signal's handler."""
+        self._stopping = True
+
+    def run(self, heartbeat: Callable[[], None] = lambda: None) -> Tally:
+        """Work until the source ends or ``stop`` is called.
+
+        Parameters
+        ----------
+        heartbeat : callable
+            Called several times a second.
+        """
+        self.source.open(self._assigned, self._revoked)
+        try:
+            while not (self._stopping or self.source.ended):
+                self._turn()
+                heartbeat()
+            if self.source.ended:
+                for lane in self.lanes.values():
+                    lane.drain()
+            self._commit(self.lanes.values())
+        finally:
+            self.source.close()
+            for sink in self.sinks:
+                sink.close()
+        return self.tally
+
+    # -- one turn ---------------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        left = self._every - (time.monotonic() - self._since)
+        for batch in self.source.poll(self._batch, max(min(left, self._every), 0.01)):
+            self._feed(batch)
+        if not self._waiting:
+            self._since = time.monotonic()
+        elif self._due():
+            self._commit(self.lanes.values())
+
+    def _feed(self, batch: Batch) -> None:
+        lane = self.lanes.get((batch.topic, batch.partition))
+        if lane is None:  # of a partition given back this moment
+            return
+        if lane.position is not None and batch.offsets and batch.offsets[0] < lane.position.next:
+            batch = _after(batch, lane.position.next)
+        lane.feed(batch)
+        self._waiting += len(batch.messages) or 1
+
+    def _due(self) -> bool:
+        waited = time.monotonic() - self._since
+        slow = self.tally.commit_seconds / _SHARE if self.tally.commits else 0.0
+        if any(lane.store is not None and lane.store.crowded for lane in self.lanes.values()):
+            return True
+        return waited >= max(self._every, slow) or self._waiting >= self._every_items
+
+    # -- keeping ----------------------------------------------------------------------------------
+
+    def _commit(self, lanes: Iterable[Lane], *, leaving: bool = False) -> None:
+        """Keep what was judged, then tell the sinks of it."""
+        changed = [lane for lane in lanes if lane.moved or lane.judged]
+        if not changed:
+            return
+        for lane in changed:
+            lane.outbox = self._messages(lane)
+        begun = time.monotonic()
+        try:
+            self._keep(changed)
+        except TakenOverError as error:
+            log.warning("%s", error)
+            if not leaving:
+                self._again(changed)
+            return
+        took = time.monotonic() - begun
+        # An average that follows: the first commit compiles and connects.
+        self.tally.commit_seconds += (took - self.tally.commit_seconds) / min(
+            self.tally.commits + 1, 8
+        )
+        self.tally.commits += 1
+        for lane in changed:
+            self._told(lane)
+        self._since, self._waiting = time.monotonic(), 0
+
+    def _keep(self, lanes: list[Lane]) -> None:
+        until = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                self._ledger.commit(lanes)
+            except self._ledger.failures as error:
+                # Whether it was kept is not known. Where it was, the offset tells.
+                if time.monotonic() > until:
+                    raise AwryError(f"the database does not answer: {error}") from error
+                log.warning("the database does not answer, trying again: %s", error)
+                time.sleep(_RETRY)
+            else:
+                return
+
+    def _again(self, lanes: list[Lane]) -> None:
+        """Begin partitions anew from what is kept."""
+        if not self.source.replays:
+            raise AwryError(
+                f"another worker goes on with {self.name}, and {self.source.name} cannot go back"
+            )
+        for lane in lanes:
+            position = self._assigned(lane.topic, lane.partition)
+            self.source.seek(lane.topic, lane.partition, position)
+        self._since, self._waiting = time.monotonic(), 0
+
+    def _told(self, lane: Lane) -> None:
+        assert lane.position is not None
+        self.source.done(lane.topic, lane.partition, lane.position)
+        now = time.time()
+        for part in lane.judged:
+            self.tally.events += len(part)
+            self.tally.anomalies += int((part.severity > 0).sum())
+            self.tally.late += sum(part.late)
+            self.tally.took((now - part.arrived).tolist())
+        self.tally.dead += len(lane.dead)
+        self._deliver(lane)
+        lane.clear()
+
+    # -- telling ----------------------------------------------------------------------------------
+
+    def _messages(self, lane: Lane) -> list[bytes]:
+        """What sinks are to be told; kept with the state until they are."""
+        if not self.sinks:
+            return []
+        every = any(sink.rows == "all" for sink in self.sinks)
+        told = [m for part in lane.judged for m in judged_messages(self.name, lane, part, every)]
+        told += [dead_message(self.name, lane, one) for one in lane.dead]
+        return [msgspec.json.encode(message) for message in told]
+
+    def _deliver(self, lane: Lane) -> None:
+        assert lane.position is not None
+        if not lane.outbox and not self.sinks:
+            return
+        messages: list[Message] = [msgspec.json.decode(message) for message in lane.outbox]
+        mark = Mark(self.name, lane.topic, lane.partition, lane.position.next)
+        for sink in self.sinks:
+            wanted = [message for message in messages if sink.wants(message)]
+            if wanted:
+                sink.deliver(wanted, mark)
+        lane.outbox = []
+
+    # -- partitions -------------------------------------------------------------------------------
+
+    def _assigned(self, topic: str, partition: int) -> Position | None:
+        saved, spill = self._ledger.open(topic, partition)
+        lane = Lane(self.plan, topic, partition, spill, saved)
+        self.lanes[topic, partition] = lane
+        if lane.outbox:
+            # The worker before kept these, and may have ended before it told of them.
+            self._deliver(lane)
+        return lane.position
+
+    def _revoked(self, partitions: Sequence[tuple[str, int]], lost: bool) -> None:
+        gone = [self.lanes.pop(where) for where in partitions if where in self.lanes]
+        if not lost and gone:
+            self._commit(gone, leaving=True)
+
+
+def judged_messages(name: str, lane: Lane, part: Judged, every: bool) -> list[Message]:
+    """Events with their scores, as sinks are told of them: anomalies, or every one."""
+    chosen = range(len(part)) if every else np.flatnonzero(part.severity).tolist()
+    found = []
+    for i in chosen:
+        offset, score, time_ = int(part.offsets[i]), float(part.scores[i]), float(part.times[i])
+        found.append(
+            {
+                "id": item(lane, offset), "stream": name, "topic": lane.topic,
+                "partition": lane.partition, "offset": offset,
+                "time": time_ if np.isfinite(time_) else float(part.arrived[i]),
+                "score": score if np.isfinite(score) else None,
+                "severity": SEVERITIES[int(part.severity[i])] or None,
+                "anomaly": bool(part.severity[i] > 0), "late": part.late[i],
+                "key": None if part.keys is None else part.keys[i],
+                "reasons": part.reasons.get(int(i), []), "record": part.records[i],
+            }
+        )  # fmt: skip
+    return found
+
+
+def dead_message(name: str, lane: Lane, dead: Dead) -> Message:
+    """A message that could not be judged, as a sink of dead letters is told of it."""
+    return {
+        "id": item(lane, dead.offset), "stream": name, "topic": lane.topic,
+        "partition": lane.partition, "offset": dead.offset, "reason": dead.reason,
+        "message": dead.message.decode("utf-8", "backslashreplace"),
+    }  # fmt: skip
+
+
+def _after(batch: Batch, offset: int) -> Batch:
+    """The messages of ``batch`` from ``offset`` on; a broker may give some twice."""
+    kept = [(o, m) for o, m in zip(batch.offsets, batch.messages, strict=True) if o >= offset]
+    return Batch(
+        batch.topic, batch.partition, [o for o, _ in kept], [m for _, m in kept], batch.position,
+        batch.arrived,
+    )  # fmt: skip
