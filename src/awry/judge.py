@@ -60,6 +60,9 @@ class Judge(Configurable):
         # Severer levels are never below the threshold, whichever rule set that.
         self.cuts_ = np.maximum.accumulate([self.threshold_, *severer])
 
+    def prepare(self) -> None:
+        """Make ready, so that the first rows wait no longer than others."""
+
     def with_threshold(self, threshold: float | str | Threshold) -> Self:
         """A model that decides by another rule on the scores of training; this one stays as it is.
 

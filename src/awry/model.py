@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,14 @@ MIN_GROUP_ROWS = 200
 FEW_ROWS = 64
 #: Rows drawn in the two-dimensional picture.
 MAX_PROJECTED = 3_000
+
+
+class RowScores(NamedTuple):
+    """Scores of rows (n,), what the rows were encoded as, and whether time was short."""
+
+    scores: FloatArray
+    encoded: Encoded
+    degraded: bool
 
 
 class Model(Judge):
@@ -187,7 +195,7 @@ class Model(Judge):
         if len(table) <= FEW_ROWS and self.by_rows and _is_plain(table):
             names = self.row_encoder.names
             _require(table, names)
-            return self.score_columns({c: table[c].to_pylist() for c in names})[0]
+            return self.score_columns({c: table[c].to_pylist() for c in names}).scores
         return self._learnt_score(table) + self.novelty_step_ * self._novelty(table).sum(axis=1)
 
     @property
@@ -200,19 +208,40 @@ class Model(Judge):
         """The encoder, laid out for few rows at a time."""
         return RowEncoder(self.encoder_)
 
+    def prepare(self) -> None:
+        """Lay the encoder and the detector out for few rows, and compile what is compiled."""
+        if self.by_rows and self.detector_.card.inductive:
+            width = len(self.encoder_.feature_names_)
+            assert self.row_encoder is not None
+            self.detector_.prepare()
+            for n in (1, 1_000):
+                self.detector_.score_checked(np.zeros((n, width)))
+
     def score_columns(
-        self, columns: Mapping[str, Sequence[Any]], numbers: FloatArray | None = None
-    ) -> tuple[FloatArray, Encoded]:
+        self,
+        columns: Mapping[str, Sequence[Any]],
+        numbers: FloatArray | None = None,
+        *,
+        seconds: float | None = None,
+    ) -> RowScores:
         """Scores of a few rows, quickly, and what became of them on the way.
 
         Parameters
         ----------
         columns, numbers
             As :meth:`~awry.data.serve.RowEncoder.encode` takes them.
+        seconds : float, optional
+            The time there is, for detectors that can do with less: those with a method
+            ``score_within(X, seconds)``, which returns scores and whether it left something out.
         """
         encoded = self.row_encoder.encode(columns, numbers)
-        scores = self.detector_.score_checked(encoded.X)
-        return scores + self.novelty_step_ * encoded.novel.sum(axis=1), encoded
+        degraded, within = False, getattr(self.detector_, "score_within", None)
+        if seconds is None or within is None:
+            scores = self.detector_.score_checked(encoded.X)
+        else:
+            scores, degraded = within(encoded.X, seconds)
+        scores = scores + self.novelty_step_ * encoded.novel.sum(axis=1)
+        return RowScores(scores, encoded, bool(degraded))
 
     def _novelty(self, table: pa.Table) -> FloatArray:
         """1 where a cell holds what training ruled out, shape (n, len(source_names_))."""

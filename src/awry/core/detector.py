@@ -151,6 +151,9 @@ class Detector(Configurable):
         check_is_fitted(self)
         return self._score_chunks(self._check_input(X, reset=False))
 
+    def prepare(self) -> None:
+        """Work out now what would else be worked out when rows are first scored."""
+
     @available_if(_inductive)
     def score_checked(self, X: FloatArray) -> FloatArray:
         """As :meth:`decision_function` for a finite float64 array of the right width, unchecked."""

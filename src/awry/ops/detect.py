@@ -1,19 +1,25 @@
-"""Judging the rows of one request: by a model where there is one, else by themselves."""
+"""Judging the rows of requests: by a model where there is one, else by themselves."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import numpy as np
+from msgspec import UNSET
 
 from awry import run
 from awry.core import registry
+from awry.core.inputs import FloatArray
 from awry.core.plain import plain
 from awry.data.tables import as_table
 from awry.judge import Judge
+from awry.model import Model
+from awry.ops.answers import Answer, Ask, Judged, Verdicts, Why, columns_of
 from awry.ops.blame import unfit
 from awry.ops.errors import BusyError, TooLargeError, UnfitError
 from awry.ops.models import Models
@@ -27,6 +33,18 @@ _PATIENCE = 2.0
 _PROBLEMS = 20
 
 
+class _Chosen(NamedTuple):
+    """What answers a request."""
+
+    name: str
+    version: int
+    judge: Judge
+
+    @property
+    def told(self) -> dict[str, Any]:
+        return {"name": self.name, "version": self.version}
+
+
 class Judging:
     """Answers requests with rows in them, so many at a time."""
 
@@ -34,21 +52,18 @@ class Judging:
         self._models, self._settings = models, settings
         self._turns = threading.BoundedSemaphore(settings.max_detections)
 
-    def detect(
-        self,
-        rows: list[dict[str, Any]],
-        *,
-        method: str = "auto",
-        model: str | None = None,
-        version: int | None = None,
-        threshold: float | str | None = None,
-        explain: bool = False,
-    ) -> dict[str, Any]:
-        """Score ``rows``, decide, and say why.
+    def detect(self, rows: Sequence[Mapping[str, Any]], **options: Any) -> Answer:
+        """Score ``rows``, decide, and say why; ``options`` are those of :meth:`answer`."""
+        return self.answer(self.ask(rows, **options))
+
+    def ask(self, rows: Sequence[Mapping[str, Any]], *, flat: bool = False, **options: Any) -> Ask:
+        """Rows of a request, if they are no more than are allowed.
 
         Parameters
         ----------
         rows : list of dict
+        flat : bool
+            Whether it is known that no value is an object.
         method : str
             Name of a detector; answered by the champion of the model of this method for these
             columns, or, where there is none, by fitting to the rows, if they are enough.
@@ -59,46 +74,148 @@ class Judging:
         explain : bool
             Whether rows come with reasons.
         """
-        self._check_size(rows)
-        with self._turn(), unfit("data"):
-            registry.get(method)
-            table = as_table(rows)
-            name = model or self._models.find(method, table.column_names)
-            if name is not None:
-                number, judge = self._models.load(name, version)
-                judge = _decide_by(judge, threshold)
-                result = judge.judge(table, source="data")
-                return _answer(result, {"name": name, "version": number}, explain)
-            if len(rows) < self._settings.min_fit_rows:
-                columns = ", ".join(table.column_names[:10])
-                raise UnfitError(
-                    f"there is no model of {method} for the columns {columns}, and {len(rows)} "
-                    "row(s) are too few to judge by themselves",
-                    field="data",
-                    remedy="train a model with POST /models, or give at least "
-                    f"{self._settings.min_fit_rows} rows",
-                )
-            result = run.detect(table, detector=method, threshold=threshold, as_="table")
-            return _answer(result, None, explain)
-
-    def _check_size(self, rows: list[dict[str, Any]]) -> None:
-        limits = self._settings
-        if not rows:
-            raise UnfitError("holds no rows", field="data", remedy="give at least one")
-        if len(rows) > limits.max_rows:
+        self._check_rows(len(rows))
+        with unfit("data"):
+            columns = columns_of(rows, flat=flat)
+        if len(columns) > self._settings.max_columns:
             raise TooLargeError(
-                f"holds {len(rows):,} rows, {limits.max_rows:,} are allowed",
+                f"holds more than {self._settings.max_columns:,} columns", field="data",
+                remedy="leave some out",
+            )  # fmt: skip
+        return Ask(columns, len(rows), **options)
+
+    def answer(self, ask: Ask) -> Answer:
+        """The answer to a request; waits for its turn."""
+        with self._turn(), unfit("data"):
+            registry.get(ask.method)
+            chosen = self._choose(ask)
+            if chosen is None:
+                return self._by_themselves(ask)
+            if _is_quick(chosen.judge, ask):
+                return self._quickly(chosen, [ask], self._deadline())[0]
+            return self._by_model(chosen, ask)
+
+    def answer_quickly(
+        self, asks: Sequence[Ask], deadline: float | None = None
+    ) -> list[Answer | Exception | None]:
+        """Answers to requests that came together: rows for one model are scored at once.
+
+        None where a request takes longer and is one for :meth:`answer`.
+        """
+        found: list[Answer | Exception | None] = [None] * len(asks)
+        groups: dict[Any, tuple[_Chosen, list[int]]] = {}
+        for i, ask in enumerate(asks):
+            try:
+                with unfit("data"):
+                    chosen = self._choose(ask)
+                    if chosen is not None and _is_quick(chosen.judge, ask):
+                        _check_columns(chosen.judge, ask)
+                        key = (id(chosen.judge), ask.threshold, ask.numbers is None)
+                        groups.setdefault(key, (chosen, []))[1].append(i)
+            except Exception as error:
+                found[i] = error
+        for chosen, members in groups.values():
+            for i, answer in zip(
+                members, self._each(chosen, [asks[i] for i in members], deadline), strict=True
+            ):
+                found[i] = answer
+        return found
+
+    def numbers_of(self, ask: Ask) -> list[str] | None:
+        """The columns of the model for ``ask``, if all are numbers: see :class:`Ask`."""
+        chosen = self._choose(ask)
+        if chosen is None or not _is_quick(chosen.judge, ask):
+            return None
+        assert isinstance(chosen.judge, Model)
+        encoder = chosen.judge.row_encoder
+        return encoder.names if encoder.names == encoder.number_names else None
+
+    def _deadline(self) -> float:
+        return time.monotonic() + self._settings.latency_budget_ms / 1e3
+
+    def _choose(self, ask: Ask) -> _Chosen | None:
+        name = ask.model or self._models.find(ask.method, ask.columns)
+        if name is None:
+            return None
+        version, judge = self._models.load(name, ask.version)
+        return _Chosen(name, version, _decide_by(judge, ask.threshold))
+
+    def _each(
+        self, chosen: _Chosen, asks: list[Ask], deadline: float | None
+    ) -> Sequence[Answer | Exception]:
+        try:
+            with unfit("data"):
+                return self._quickly(chosen, asks, deadline)
+        except Exception as error:
+            if len(asks) == 1:
+                return [error]
+        # What is wrong with one is not to be the others' fault.
+        return [self._each(chosen, [ask], deadline)[0] for ask in asks]
+
+    def _quickly(self, chosen: _Chosen, asks: list[Ask], deadline: float | None) -> list[Answer]:
+        judge = chosen.judge
+        assert isinstance(judge, Model)
+        for ask in asks:
+            _check_columns(judge, ask)
+        names = judge.row_encoder.names
+        numbers = asks[0].numbers
+        if numbers is not None:
+            numbers = np.concatenate([ask.numbers for ask in asks if ask.numbers is not None])
+            columns: dict[str, Any] = dict(zip(names, numbers.T, strict=True))
+        elif len(asks) == 1:
+            columns = asks[0].columns
+        else:
+            columns = {c: list(chain.from_iterable(ask.columns[c] for ask in asks)) for c in names}
+        left = None if deadline is None else deadline - time.monotonic()
+        scored = judge.score_columns(columns, numbers, seconds=left)
+        verdicts = Verdicts(judge.row_encoder, columns, scored.encoded)
+        results = _judged(judge, scored.scores, verdicts.rejected)
+        answers, first = [], 0
+        for ask in asks:
+            part = results[first : first + ask.rows]
+            for row, one in enumerate(part):
+                one.row = row
+            verdicts.add_to(part, first)
+            if ask.explain:
+                _explain(judge, ask, part)
+            extra = ask.columns.keys() - set(names)
+            notes = [
+                f"column {name!r} is not known from training and is ignored"
+                for name in ask.columns if name in extra
+            ]  # fmt: skip
+            answers.append(_told(judge, chosen.told, part, notes, degraded=scored.degraded))
+            first += ask.rows
+        return answers
+
+    def _by_model(self, chosen: _Chosen, ask: Ask) -> Answer:
+        """By a model that needs more than the rows one by one."""
+        table = as_table(ask.columns)
+        return _of_result(chosen.judge.judge(table, source="data"), chosen.told, ask.explain)  # type: ignore[attr-defined]
+
+    def _by_themselves(self, ask: Ask) -> Answer:
+        least = self._settings.min_fit_rows
+        if ask.rows < least:
+            columns = ", ".join(list(ask.columns)[:10])
+            raise UnfitError(
+                f"there is no model of {ask.method} for the columns {columns}, and {ask.rows} "
+                "row(s) are too few to judge by themselves",
+                field="data",
+                remedy=f"train a model with POST /models, or give at least {least} rows",
+            )
+        result = run.detect(
+            as_table(ask.columns), detector=ask.method, threshold=ask.threshold, as_="table"
+        )
+        return _of_result(result, None, ask.explain)
+
+    def _check_rows(self, n: int) -> None:
+        if not n:
+            raise UnfitError("holds no rows", field="data", remedy="give at least one")
+        if n > self._settings.max_rows:
+            raise TooLargeError(
+                f"holds {n:,} rows, {self._settings.max_rows:,} are allowed",
                 field="data",
                 remedy="upload it with POST /datasets and use POST /detect/batch",
             )
-        names: set[str] = set()
-        for row in rows:
-            names.update(row)
-            if len(names) > limits.max_columns:
-                raise TooLargeError(
-                    f"holds more than {limits.max_columns:,} columns", field="data",
-                    remedy="leave some out",
-                )  # fmt: skip
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -108,6 +225,22 @@ class Judging:
             yield
         finally:
             self._turns.release()
+
+
+def _is_quick(judge: Judge, ask: Ask) -> bool:
+    return isinstance(judge, Model) and judge.by_rows and judge.detector_.card.inductive
+
+
+def _check_columns(judge: Judge, ask: Ask) -> None:
+    assert isinstance(judge, Model)
+    for name in judge.row_encoder.names:
+        if name not in ask.columns:
+            known = ", ".join(list(ask.columns)[:10])
+            raise UnfitError(
+                f"there is no such column, only {known}" if known else "there is no such column",
+                field=f"data.{name}",
+                remedy="give the columns the model was fitted on",
+            )
 
 
 def _decide_by(judge: Judge, threshold: float | str | None) -> Judge:
@@ -122,27 +255,55 @@ def _decide_by(judge: Judge, threshold: float | str | None) -> Judge:
     return judge.with_threshold(threshold)
 
 
-def _answer(result: Result, model: dict[str, Any] | None, explain: bool) -> dict[str, Any]:
-    reasons: list[Any] = result.explain(np.arange(len(result))) if explain else []
-    rows = [
-        {
-            "row": int(result.rows[i]) - 1,
-            "score": float(result.scores[i]),
-            "anomaly": bool(result.severity[i] > 0),
-            "severity": SEVERITIES[result.severity[i]] or None,
-            **({"reasons": [vars(reason) for reason in reasons[i]]} if explain else {}),
-        }
-        for i in range(len(result))
+def _judged(judge: Judge, scores: FloatArray, rejected: np.ndarray) -> list[Judged]:
+    severity = judge.severity(scores)
+    results = [
+        Judged(row, score, level > 0, SEVERITIES[level] or None)
+        for row, (score, level) in enumerate(zip(scores.tolist(), severity.tolist(), strict=True))
     ]
-    answer = {
-        "model": model,
-        "method": result.model.detector_.card.name,
-        "rows": len(rows),
-        "flagged": int(result.labels.sum()),
-        "threshold": result.threshold,
-        "threshold_reason": result.model.rule_.reason_,
-        "results": rows,
-        "notes": result.notes,
-        "problems": [str(p) for p in result.problems[:_PROBLEMS]],
-    }
-    return dict(plain(answer))
+    for i in np.flatnonzero(rejected).tolist():
+        results[i] = Judged(i, None, None, None)
+    return results
+
+
+def _explain(judge: Model, ask: Ask, results: list[Judged]) -> None:
+    judged = [one.row for one in results if one.score is not None]
+    if judged:
+        table = as_table(ask.columns).take(judged)
+        for i, reasons in zip(judged, judge.reasons(table), strict=True):
+            results[i].reasons = [Why(**plain(vars(reason))) for reason in reasons]
+
+
+def _of_result(result: Result, model: dict[str, Any] | None, explain: bool) -> Answer:
+    results = _judged(result.model, result.scores, np.zeros(len(result), dtype=bool))
+    for one, row in zip(results, result.rows, strict=True):
+        one.row = int(row) - 1
+    if explain:
+        for one, reasons in zip(results, result.explain(np.arange(len(result))), strict=True):
+            one.reasons = [Why(**plain(vars(reason))) for reason in reasons]
+    problems = [str(p) for p in result.problems[:_PROBLEMS]]
+    return _told(result.model, model, results, result.notes, problems=problems)
+
+
+def _told(
+    judge: Judge,
+    model: dict[str, Any] | None,
+    results: list[Judged],
+    notes: list[str],
+    *,
+    problems: Sequence[str] = (),
+    degraded: bool = False,
+) -> Answer:
+    return Answer(
+        model=model,
+        method=judge.detector_.card.name,
+        rows=len(results),
+        flagged=sum(one.anomaly is True for one in results),
+        rejected=sum(one.problems is not UNSET for one in results),
+        degraded=degraded,
+        threshold=plain(judge.threshold_),
+        threshold_reason=judge.rule_.reason_,
+        results=results,
+        notes=notes,
+        problems=list(problems),
+    )

@@ -8,7 +8,7 @@ import time
 import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -24,6 +24,26 @@ from awry.ops.settings import Settings
 from awry.ops.store import Store, insert_once
 from awry.ops.tables import models, promotions, versions
 
+#: Seconds for which a process may not know of what another one promoted.
+_FRESH = 0.5
+#: Sets of columns whose model is remembered meanwhile.
+_REMEMBERED = 1_000
+#: What loading a version takes.
+_TO_LOAD = ("model", "version", "method", "columns", "file", "sha256")
+
+
+class _Champion(NamedTuple):
+    row: Any
+    columns: frozenset[str]
+
+
+class _Champions(NamedTuple):
+    """Those in charge, newest first, as they were at ``read``."""
+
+    by_name: dict[str, _Champion]
+    read: float
+    found: dict[Any, str | None]  # answers of ``find``
+
 
 class Models:
     """Models by name, their versions, and the champion of each: the version that answers."""
@@ -34,6 +54,8 @@ class Models:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._loaded: OrderedDict[str, Judge] = OrderedDict()
         self._lock = threading.Lock()
+        self._champions: _Champions | None = None
+        self._changes = 0
 
     def add(
         self,
@@ -86,6 +108,7 @@ class Models:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+        self._changed()
         return self.version(name, number)
 
     def list(self) -> list[dict[str, Any]]:
@@ -111,12 +134,14 @@ class Models:
 
     def load(self, name: str, version: int | None = None) -> tuple[int, Judge]:
         """A version's number and the fitted model, which must not be changed."""
-        row = self._row(name, version)
+        known = self._in_charge().by_name.get(name) if version is None else None
+        row = self._row(name, version) if known is None else known.row
         with self._lock:
             if row.file in self._loaded:
                 self._loaded.move_to_end(row.file)
                 return row.version, self._loaded[row.file]
         loaded = self._read(row)
+        loaded.prepare()
         with self._lock:
             self._loaded[row.file] = loaded
             while len(self._loaded) > self._kept:
@@ -128,22 +153,47 @@ class Models:
 
         All columns it needs must be there; ``"auto"`` takes any method. The newest of equals.
         """
-        given = set(columns)
         wanted = None if method == "auto" else registry.get(method).card.name
+        champions, given = self._in_charge(), frozenset(columns)
+        if (wanted, given) in champions.found:
+            return champions.found[wanted, given]
+        fitting = {
+            name: len(one.columns)
+            for name, one in champions.by_name.items()
+            if wanted in (None, one.row.method) and one.columns <= given
+        }
+        best = max(fitting, key=fitting.__getitem__, default=None)
+        if len(champions.found) < _REMEMBERED:
+            champions.found[wanted, given] = best
+        return best
+
+    def _in_charge(self) -> _Champions:
+        """The champions, as they are or were half a second ago.
+
+        Another process's promotion is seen a moment later, this one's at once.
+        """
+        champions = self._champions
+        if champions is not None and time.monotonic() - champions.read < _FRESH:
+            return champions
+        changes, now = self._changes, time.monotonic()
         query = (
-            sa.select(versions.c.model, versions.c.columns)
-            .join(
-                models,
-                sa.and_(models.c.name == versions.c.model, models.c.champion == versions.c.version),
-            )
+            sa.select(*(versions.c[name] for name in _TO_LOAD))
+            .join(models, models.c.name == versions.c.model)
+            .where(models.c.champion == versions.c.version)
             .order_by(versions.c.created.desc())
         )
-        if wanted is not None:
-            query = query.where(versions.c.method == wanted)
         with self._store.read() as connection:
             rows = connection.execute(query).all()
-        fitting = [row for row in rows if given.issuperset(row.columns)]
-        return max(fitting, key=lambda row: len(row.columns)).model if fitting else None
+        champions = _Champions(
+            {row.model: _Champion(row, frozenset(row.columns)) for row in rows}, now, {}
+        )
+        if changes == self._changes:
+            self._champions = champions
+        return champions
+
+    def _changed(self) -> None:
+        self._changes += 1
+        self._champions = None
 
     def promote(self, name: str, version: int, *, by: str) -> dict[str, Any]:
         """Put ``version`` in charge."""
@@ -151,6 +201,7 @@ class Models:
         with self._store.write() as connection:
             if self._lock_model(connection, name) != version:
                 _set_champion(connection, name, version, by)
+        self._changed()
         return self.version(name, version)
 
     def rollback(self, name: str) -> dict[str, Any]:
@@ -175,6 +226,7 @@ class Models:
             connection.execute(
                 models.update().where(models.c.name == name).values(champion=done[1].version)
             )
+        self._changed()
         return self.version(name, done[1].version)
 
     def files(self) -> set[str]:

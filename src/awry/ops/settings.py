@@ -29,9 +29,13 @@ _LIMITS: dict[str, Constraint] = {
     "workers": integer(0),
     "max_attempts": integer(1),
     "cached_models": integer(1),
+    "latency_budget_ms": real(0, closed="(]"),
     "rate": real(0, closed="(]"),
     "burst": integer(1),
     "lease_seconds": real(0, closed="(]"),
+    "scores_days": real(0, closed="(]"),
+    "events_days": real(0, closed="(]"),
+    "upkeep_seconds": real(0, closed="(]"),
     "poll_seconds": real(0, closed="(]"),
 }
 
@@ -63,6 +67,8 @@ class Settings:
         So many rows in one request are enough to judge them by themselves.
     max_detections : int
         Requests judged at one time; more are told to come again.
+    latency_budget_ms : float
+        Milliseconds after which a request is answered without the second stage of a cascade.
     workers : int
         Jobs that run at one time in this process; 0 leaves them to other processes.
     max_queued_jobs : int
@@ -73,6 +79,13 @@ class Settings:
         A job whose process has not been heard of for so long is taken over.
     poll_seconds : float
         Between looks for jobs that other processes queued.
+    scores_days, events_days : float
+        Scores, and events with what was said of them, are deleted when they are so old; the counts
+        and the distribution of scores of each hour are kept as long as events.
+    upkeep_seconds : float
+        Between looks for what is to be deleted.
+    record_requests : bool
+        Whether what requests had judged is kept, too.
     rate, burst
         Requests a second, and at once, of each key (or address).
     cached_models : int
@@ -99,11 +112,16 @@ class Settings:
     max_json_depth: int = 16
     min_fit_rows: int = 50
     max_detections: int = 8
+    latency_budget_ms: float = 100.0
     workers: int = 1
     max_queued_jobs: int = 100
     max_attempts: int = 3
     lease_seconds: float = 30.0
     poll_seconds: float = 1.0
+    scores_days: float = 30.0
+    events_days: float = 365.0
+    upkeep_seconds: float = 60.0
+    record_requests: bool = True
     rate: float = 100.0
     burst: int = 200
     cached_models: int = 32

@@ -13,6 +13,7 @@ from starlette.concurrency import run_in_threadpool
 import awry
 from awry.ops.service import Service
 from awry.ops.settings import Settings
+from awry.server.batches import Batches
 from awry.server.errors import MEDIA_TYPE, add_handlers
 from awry.server.gate import Gate
 from awry.server.metrics import Metrics
@@ -58,6 +59,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     service = Service(settings)
     metrics = Metrics(service)
+    limits = service.settings
+    batches = Batches(
+        service.judging.answer_quickly, limits.latency_budget_ms / 1e3, 4 * limits.max_rows
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -66,6 +71,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             yield
         finally:
             await run_in_threadpool(service.close)
+            batches.close()
 
     app = FastAPI(
         title="awry",
@@ -76,7 +82,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         responses=_PROBLEMS,
     )
-    app.state.service, app.state.metrics = service, metrics
+    app.state.service, app.state.metrics, app.state.batches = service, metrics, batches
     add_handlers(app)
     app.include_router(health.router)
     for module in (detect, datasets, models, jobs):

@@ -13,7 +13,8 @@ from fastapi.routing import APIRoute
 from awry.ops.errors import TooLargeError
 from awry.ops.limits import check_depth
 
-_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+#: Half of a pair that stands for one character, which alone is no text.
+SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class _JsonRequest(Request):
@@ -22,7 +23,7 @@ class _JsonRequest(Request):
         try:
             value = json.loads(body, parse_constant=_refuse_constant)
             check_depth(value, limit)
-            if _SURROGATE.search(body):
+            if SURROGATE.search(body):
                 json.dumps(value, ensure_ascii=False).encode()
         except (RecursionError, TooLargeError):
             raise HTTPException(413, f"the JSON is nested more than {limit} deep") from None

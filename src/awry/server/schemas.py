@@ -110,12 +110,29 @@ class Reason(BaseModel):
     share: float | None
 
 
+class CellProblem(BaseModel):
+    field: str
+    reason: str
+    remedy: str
+
+
+class CellNote(BaseModel):
+    field: str
+    note: str
+
+
 class Judged(BaseModel):
     row: int = Field(description="Position in `data`, from 0.")
-    score: float | None = Field(description="Higher is more anomalous.")
-    anomaly: bool
+    score: float | None = Field(description="Higher is more anomalous; null: not judged.")
+    anomaly: bool | None = Field(description="null: not judged.")
     severity: Literal["warning", "critical", "emergency"] | None
     reasons: list[Reason] | None = None
+    problems: list[CellProblem] | None = Field(
+        default=None, description="Why the row was not judged; the others are."
+    )
+    notes: list[CellNote] | None = Field(
+        default=None, description="What training has not seen, of a row that was judged."
+    )
 
 
 class ModelAnswered(BaseModel):
@@ -128,6 +145,10 @@ class DetectAnswer(BaseModel):
     method: str
     rows: int
     flagged: int
+    rejected: int = Field(description="Rows with problems, which were not judged.")
+    degraded: bool = Field(
+        description="Whether time was too short for the second stage of a cascade."
+    )
     threshold: float | None
     threshold_reason: str
     results: list[Judged]

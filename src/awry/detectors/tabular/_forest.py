@@ -61,6 +61,11 @@ class ForestDetector(Detector):
         assert isinstance(self.forest_, Forest)
         return forest_score.plan(self.forest_, self.n_features_in_)
 
+    def prepare(self) -> None:
+        """Lay the trees out for batches that are not small."""
+        if isinstance(self.forest_, Forest):
+            _ = self._plan
+
     def _sums(self, X: FloatArray) -> FloatArray:
         """Sum over trees of the values of the leaves each row of ``X`` (n, d) ends in, (n,)."""
         forest = self.forest_
