@@ -106,7 +106,7 @@ def distil(
     X : array-like of shape (n, d)
         Rows it was fitted on, or others like them.
     hidden : sequence of int, optional
-        Widths of the small network's layers; 32 and 16 by default.
+        Widths of the small network's layers; 64 and 32 by default.
     **params
         Others of :class:`~awry.detectors.tabular.distilled.Distilled`.
 

@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -28,40 +28,10 @@ from awry.core.params import (
 )
 from awry.core.threshold import Threshold
 from awry.detectors.compose import Committee, Scale, shares_of
+from awry.detectors.stages import CascadeWarning, Stage, in_training
 
 #: Rows that stage 2 takes at a time while the clock runs.
 _SLICE = 512
-
-
-class CascadeWarning(UserWarning):
-    """Stage 1's answer stands for rows that stage 2 was to judge."""
-
-
-class Stage(NamedTuple):
-    """What a stage of a cascade did.
-
-    Attributes
-    ----------
-    detector : str
-    rows : int
-        Rows that were put to it.
-    cpu_seconds : float
-        Of the process, while it was at work.
-    unjudged : int
-        Rows of those that it did not judge.
-    reason : str
-        Why not.
-    """
-
-    detector: str
-    rows: int
-    cpu_seconds: float
-    unjudged: int = 0
-    reason: str = ""
-
-    def __str__(self) -> str:
-        left = f", {self.unjudged:,} of them not judged: {self.reason}" if self.unjudged else ""
-        return f"{self.detector} on {self.rows:,} rows in {self.cpu_seconds:.2g} CPU s{left}"
 
 
 class Cascade(Committee):
@@ -106,17 +76,18 @@ class Cascade(Committee):
         Both stages, fitted.
     cut_ : float
         A row is sent on when stage 1's score is above it.
-    stages_ : list of Stage
+    stages_ : list of :class:`~awry.detectors.stages.Stage`
         How many training rows each stage judged and its CPU seconds, learning included.
-    last_ : list of Stage
+    last_ : list of :class:`~awry.detectors.stages.Stage`
         The same of the last scoring.
 
     Notes
     -----
     Where stage 2 raises an error in scoring, gives a score that is not finite or overruns its
     budget, stage 1's answer stands, ``last_`` says for how many rows and why, and so does a
-    :class:`CascadeWarning`. An error in fitting is raised. A judge that is still at work when its
-    time is over is left to end the slice of rows it is at in a thread of its own.
+    :class:`~awry.detectors.stages.CascadeWarning`. An error in fitting is raised. A judge that is
+    still at work when its time is over is left to end the slice of rows it is at, in a thread of
+    its own.
 
     A row's score depends on that row alone, however data is cut, as long as there is no budget.
 
@@ -316,7 +287,7 @@ class Cascade(Committee):
     @property
     def choice_(self) -> str:
         """What each stage did in training, in words."""
-        return "in training " + ", ".join(map(str, self.stages_))
+        return in_training(self.stages_)
 
 
 def _in_time(work: Callable[[], None], seconds: float) -> bool:

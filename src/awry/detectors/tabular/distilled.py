@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from awry.nn.network import Network
 
 #: Logarithms of the least and most noise added to rows, in standard deviations of the columns.
-_NOISE = (np.log(0.1), np.log(3.0))
+_NOISE = (np.log(0.03), np.log(1.0))
 
 
 class Distilled(DeepDetector):
@@ -35,11 +35,11 @@ class Distilled(DeepDetector):
     ----------
     teacher : str or Detector, default="autoencoder"
         Any inductive detector for tables; one that is fitted already is asked as it is.
-    augmentation : int, default=4
+    augmentation : int, default=2
         Made-up rows for each row.
     activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"}, default="relu"
     hidden : list of int or None, default=None
-        Widths of the small network's layers; None has 32 and 16.
+        Widths of the small network's layers; None has 64 and 32.
     **training
 
     Attributes
@@ -91,7 +91,7 @@ class Distilled(DeepDetector):
         self,
         teacher: str | Detector = "autoencoder",
         *,
-        augmentation: int = 4,
+        augmentation: int = 2,
         activation: str = "relu",
         **training: Unpack[Training],
     ) -> None:
@@ -125,7 +125,7 @@ class Distilled(DeepDetector):
         return teacher.fit(X)
 
     def _widths(self, d: int) -> list[int]:
-        return [32, 16] if self.hidden is None else list(self.hidden)
+        return [64, 32] if self.hidden is None else list(self.hidden)
 
     def _build(self, d: int) -> Network:
         from awry.nn.distilled import DistilledNetwork
