@@ -1,0 +1,74 @@
+"""The files that bring the stack up: checked by the programs that will read them."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+
+
+def _tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is not on this machine")
+    return found
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, cwd=DEPLOY / "prometheus", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_reads_its_configuration(tmp_path):
+    key = tmp_path / "key"
+    key.write_text("secret")
+    text = (DEPLOY / "prometheus/prometheus.yml").read_text()
+    shutil.copytree(DEPLOY / "prometheus/rules", tmp_path / "rules")
+    config = tmp_path / "prometheus.yml"
+    config.write_text(text.replace("/run/secrets/awry_key", str(key)))
+    _run(_tool("promtool"), "check", "config", str(config))
+
+
+def test_each_alert_fires_when_it_should_and_only_then():
+    _run(_tool("promtool"), "test", "rules", "rules_test.yml")
+
+
+def test_alertmanager_reads_its_configuration():
+    _run(_tool("amtool"), "check-config", str(DEPLOY / "alertmanager/alertmanager.yml"))
+
+
+def test_what_is_down_or_critical_silences_what_follows_from_it():
+    config = yaml.safe_load((DEPLOY / "alertmanager/alertmanager.yml").read_text())
+    names = {
+        rule["alert"]
+        for group in yaml.safe_load((DEPLOY / "prometheus/rules/alerts.yml").read_text())["groups"]
+        for rule in group["rules"]
+    }
+    named = re.findall(r"Awry\w+", json.dumps(config["inhibit_rules"]))
+    assert named
+    assert set(named) <= names
+
+
+def test_compose_names_what_is_there():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    ports = {p for s in compose["services"].values() for p in s.get("ports", ())}
+    published = {int(p.split(":")[1]) for p in ports}
+    assert published == {8000, 3000, 8888, 9090, 9093, 5000}
+    # Nothing is offered beyond this machine, and no secret stands in the file.
+    assert all(p.startswith("127.0.0.1:") for p in ports)
+    for service in compose["services"].values():
+        assert set(service.get("depends_on", ())) <= set(compose["services"])
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("."):
+                assert (DEPLOY / source).exists(), source
+            else:
+                assert source in compose["volumes"]
+    for path in ("prometheus/prometheus.yml", "alertmanager/alertmanager.yml"):
+        for host in re.findall(r"(?:://|\")([a-z]+):\d+", (DEPLOY / path).read_text()):
+            assert host in compose["services"], host
