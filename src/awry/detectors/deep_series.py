@@ -103,8 +103,11 @@ class DeepSeriesDetector(DeepDetector, SeriesDetector):
     def _score(self, X: Series) -> FloatArray:  # type: ignore[override]
         return self._terms(X).sum(axis=1)
 
-    def _terms(self, X: Series) -> FloatArray:
-        """What each channel adds to the score of each point, (T, d); NaN where none can judge."""
+    def _terms(self, X: Series, judge: Any = None) -> FloatArray:
+        """What each channel adds to the score of each point, (T, d); NaN where none can judge.
+
+        ``judge`` says it of windows, the network's ``terms`` by default.
+        """
         if len(X) < self.window_:
             return np.full_like(X.values, np.nan)
         stride, how = (1, "last") if self.causal else (self.stride, self.spread)
@@ -116,7 +119,7 @@ class DeepSeriesDetector(DeepDetector, SeriesDetector):
         size = max(_CELLS // (self.window_ * values.shape[1]), 1)
         for start in range(0, len(first), size):
             part = first[start : start + size]
-            found = self._apply(self.network_.terms, _Windows(values, self.window_, part))
+            found = self._apply(judge or self.network_.terms, _Windows(values, self.window_, part))
             overlap.add(part, found[:, skipped:])
         terms = np.full_like(X.values, np.nan)
         terms[skipped:] = overlap.result()
