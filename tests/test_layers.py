@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "client": {"core"},
     "cli": {
         "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
-        "bench", "ops", "server", "stream",
+        "bench", "drift", "ops", "server", "stream",
     },
 }  # fmt: skip
 

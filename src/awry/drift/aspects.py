@@ -15,6 +15,8 @@ from awry.data.columns import ColumnProfile
 from awry.data.values import as_float, as_seconds, count_levels, labels, level_codes
 
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+#: The level of all values that the reference does not know.
+NEW = "(new)"
 #: Bars of a picture of numbers, and levels named in words.
 _BINS, _NAMED = 30, 3
 
@@ -52,7 +54,7 @@ def level_names(column: ColumnProfile, values: pa.Array, most: int) -> list[str]
         if column.stats["dates_only"]:
             return WEEKDAYS
         return [f"{hour:02d}:00" for hour in range(24)]
-    return [*count_levels(values, most).names, "other"]
+    return [*count_levels(values, most).names, NEW]
 
 
 def view(column: ColumnProfile, values: pa.Array, levels: list[str]) -> FloatArray:
@@ -73,6 +75,8 @@ def view(column: ColumnProfile, values: pa.Array, levels: list[str]) -> FloatArr
 
 
 def missing(values: pa.Array) -> FloatArray:
+    if pa.types.is_string(values.type):
+        values = labels(values)  # blank is missing too
     gone = values.is_null(nan_is_null=True)
     return np.asarray(gone.to_numpy(zero_copy_only=False)).astype(float)
 

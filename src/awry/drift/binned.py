@@ -73,14 +73,19 @@ class BinnedTest(DriftTest):
 
 
 def _pooled(table: FloatArray) -> FloatArray:
-    """``table`` (2, k) without empty cells, and with the rare ones in one."""
+    """``table`` (2, k) with its rare cells in one.
+
+    The last cell, of levels the reference does not know, goes with the rare ones: were it counted
+    by itself, many rare levels would look like drift, for some are always met for the first time.
+    """
     rows = table.sum(axis=1)
-    expected = table.sum(axis=0) * rows.min() / rows.sum()
-    rare = expected < _FEWEST_EXPECTED
+    share = rows.min() / rows.sum()
+    rare = table.sum(axis=0) * share < _FEWEST_EXPECTED
     if not rare.any():
         return table
+    rare[-1] = True
     kept, rest = table[:, ~rare], table[:, rare].sum(axis=1, keepdims=True)
-    if rest.sum() * rows.min() / rows.sum() >= _FEWEST_EXPECTED or not kept.size:
+    if rest.sum() * share >= _FEWEST_EXPECTED or not kept.size:
         return np.hstack([kept, rest])
     # Too few for a cell of their own: they go with the smallest of the others.
     kept[:, np.argmin(kept.sum(axis=0))] += rest[:, 0]
@@ -90,7 +95,8 @@ def _pooled(table: FloatArray) -> FloatArray:
 class ChiSquare(BinnedTest):
     """Pearson's test that categories come in the same shares.
 
-    The effect is Cramér's V, from 0 to 1; 0.1 is small, 0.3 medium, 0.5 large (Cohen 1988).
+    The effect is Cramér's V without its bias, from 0 to 1; 0.1 is small, 0.3 medium, 0.5 large
+    (Cohen 1988).
 
     Parameters
     ----------
@@ -102,7 +108,8 @@ class ChiSquare(BinnedTest):
     References
     ----------
     K. Pearson. On the criterion that a given system of deviations ... Philosophical Magazine 50
-    (1900).
+    (1900). W. Bergsma. A bias-correction for Cramér's V and Tschuprow's T. Journal of the Korean
+    Statistical Society 42 (2013).
 
     Examples
     --------
@@ -130,7 +137,9 @@ class ChiSquare(BinnedTest):
         expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0) / total
         statistic = self._distance(table, expected)
         p = float(stats.chi2.sf(statistic, table.shape[1] - 1))
-        return Finding(statistic, p, math.sqrt(min(1.0, statistic / total)))
+        # As in Bergsma (2013), so that neither few rows nor many levels pass for an effect.
+        square = max(0.0, statistic / total - (table.shape[1] - 1) / (total - 1))
+        return Finding(statistic, p, math.sqrt(min(1.0, square / (1 - 1 / (total - 1)))))
 
     def _distance(self, table: FloatArray, expected: FloatArray) -> float:
         return float(((table - expected) ** 2 / expected).sum())
@@ -139,7 +148,7 @@ class ChiSquare(BinnedTest):
 class GTest(ChiSquare):
     """The likelihood-ratio test that categories come in the same shares.
 
-    The effect is sqrt(G / N), Cramér's V with G in place of Pearson's statistic.
+    The effect is Cramér's V with G in place of Pearson's statistic.
 
     Parameters
     ----------
@@ -159,7 +168,7 @@ class GTest(ChiSquare):
     array([26.566])
     """
 
-    measure = "root of G over the rows, 0 to 1"
+    measure = "Cramér's V by G, 0 to 1"
 
     def _distance(self, table: FloatArray, expected: FloatArray) -> float:
         return float(2 * special.xlogy(table, table / expected).sum())

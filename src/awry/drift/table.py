@@ -16,7 +16,15 @@ from awry.data.columns import ColumnProfile, profile
 from awry.data.tables import as_table
 from awry.data.values import as_float
 from awry.drift.aspects import (
-    Shares, aspect, bins, level_names, level_shares, missing, moved_levels, moved_numbers, view,
+    Shares,
+    aspect,
+    bins,
+    level_names,
+    level_shares,
+    missing,
+    moved_levels,
+    moved_numbers,
+    view,
 )  # fmt: skip
 from awry.drift.base import CORRECTIONS, FEWEST, DriftTest, Finding, judge
 from awry.drift.binned import PSI, ChiSquare, GTest, JensenShannon, KullbackLeibler
@@ -152,8 +160,8 @@ class TableDrift(Configurable):
         What columns are, where that is known.
     ignore : list of str, optional
         Columns not to compare.
-    max_levels : int, default=50
-        Levels told apart, the most frequent; the rest are one.
+    max_levels : int, default=10000
+        Levels told apart, the most frequent; the rest are one. Rare ones are pooled by the test.
 
     Attributes
     ----------
@@ -191,7 +199,7 @@ class TableDrift(Configurable):
         min_effect: float = 0.1,
         kinds: Mapping[str, str] | None = None,
         ignore: Sequence[str] | None = None,
-        max_levels: int = 50,
+        max_levels: int = 10_000,
     ) -> None:
         self.numbers = numbers
         self.levels = levels
