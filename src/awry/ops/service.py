@@ -10,11 +10,14 @@ from typing import Any
 
 from awry.ops.datasets import Datasets
 from awry.ops.detect import Judging
+from awry.ops.findings import Findings
 from awry.ops.jobs import Jobs
 from awry.ops.keys import Keys
+from awry.ops.lookup import Lookup
 from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.ops.store import Store
+from awry.ops.upkeep import Upkeep
 from awry.ops.work import Workshop
 
 #: Seconds after which a file that nothing names is taken for left behind.
@@ -31,7 +34,7 @@ class Service:
 
     Attributes
     ----------
-    store, keys, datasets, models, judging, jobs, workshop
+    store, keys, datasets, models, judging, jobs, workshop, findings, lookup, upkeep
         Its parts.
     """
 
@@ -44,6 +47,9 @@ class Service:
         self.models = Models(self.store, self.settings)
         self.judging = Judging(self.models, self.settings)
         self.workshop = Workshop(self.store, self.datasets, self.models, self.settings)
+        self.findings = Findings(self.store)
+        self.lookup = Lookup(self.store)
+        self.upkeep = Upkeep(self.store, self.settings)
         self.jobs = Jobs(self.store, self.settings, self.workshop.kinds)
 
     def start(self) -> None:
@@ -55,10 +61,12 @@ class Service:
         ):
             sweep(self.settings.home / part, kept)
         self.jobs.start()
+        self.upkeep.start()
 
     def close(self) -> None:
         """Stop the workers and let go of the database."""
         self.jobs.close()
+        self.upkeep.close()
         self.store.close()
 
     def submit(self, kind: str, request: dict[str, Any], *, by: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from awry.core.inputs import FloatArray
+from awry.core.inputs import FloatArray, IntArray
 
 #: Of a quantile's value: how far off it may be.
 _ACCURACY = 0.01
@@ -42,14 +42,9 @@ class Sketch:
         self.counts: Counter[tuple[int, int]] = Counter(counts or {})
 
     @classmethod
-    def of(cls, values: FloatArray) -> Self:
+    def of(cls, values: FloatArray) -> Sketch:
         """The sketch of ``values``; those that are not finite are left out."""
-        values = values[np.isfinite(values)]
-        sign = np.where(np.abs(values) < _LEAST, 0, np.sign(values)).astype(np.int64)
-        size = np.where(sign == 0, 1.0, np.abs(values))
-        buckets = np.ceil(np.log(size) / _LOG_GAMMA).astype(np.int64)
-        pairs, counts = np.unique(np.column_stack([sign, buckets]), axis=0, return_counts=True)
-        return cls({(int(s), int(b)): int(n) for (s, b), n in zip(pairs, counts, strict=True)})
+        return sketches(values, np.zeros(len(values), dtype=np.int64)).get(0, cls())
 
     @classmethod
     def load(cls, saved: Iterable[Any]) -> Self:
@@ -76,3 +71,20 @@ class Sketch:
                 middle = 2 * np.exp(bucket * _LOG_GAMMA) / (1 + np.exp(_LOG_GAMMA))
                 return float(sign * middle)
         return float("nan")
+
+
+def sketches(values: FloatArray, groups: IntArray) -> dict[int, Sketch]:
+    """The sketch of the values of each group that has any that are finite."""
+    known = np.isfinite(values)
+    values, groups = values[known], groups[known]
+    sign = np.where(np.abs(values) < _LEAST, 0, np.sign(values)).astype(np.int64)
+    size = np.where(sign == 0, 1.0, np.abs(values))
+    buckets = np.ceil(np.log(size) / _LOG_GAMMA).astype(np.int64)
+    order = np.lexsort((buckets, sign, groups))
+    ranked = np.column_stack([groups, sign, buckets])[order]
+    first = np.flatnonzero(np.r_[True, (ranked[1:] != ranked[:-1]).any(axis=1)][: len(ranked)])
+    counts = np.diff(np.r_[first, len(ranked)])
+    found: dict[int, Sketch] = {}
+    for (group, s, bucket), n in zip(ranked[first].tolist(), counts.tolist(), strict=True):
+        found.setdefault(group, Sketch()).counts[s, bucket] = n
+    return found

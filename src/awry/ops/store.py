@@ -106,11 +106,13 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 
 
-def insert_once(connection: sa.Connection, table: sa.Table, **values: Any) -> None:
-    """Insert a row, unless one with its key is there."""
+def insert_once(
+    connection: sa.Connection, table: sa.Table, rows: list[dict[str, Any]] | None = None, **row: Any
+) -> None:
+    """Insert a row, or several, unless one with its key is there."""
     dialects = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
     insert: Any = dialects[connection.dialect.name](table)
-    connection.execute(insert.values(**values).on_conflict_do_nothing())
+    connection.execute(insert.on_conflict_do_nothing(), [row] if rows is None else rows)
 
 
 def insert_rows(

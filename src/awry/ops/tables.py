@@ -127,7 +127,6 @@ judgements = sa.Table(
     sa.Column("flagged", sa.BigInteger, nullable=False),
     sa.Column("seconds", sa.Float),  # that judging took
     sa.Column("job", sa.String(32)),
-    sa.Column("rolled", sa.Boolean, nullable=False, index=True),  # counted in score_rollups
     sa.Index("judgements_by_model", "model", "version", "at"),
     sa.Index("judgements_by_source", "source", "at"),
 )  # fmt: skip
@@ -155,7 +154,7 @@ score_rollups = sa.Table(
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("flagged", sa.BigInteger, nullable=False),
     sa.Column("sketch", Json, nullable=False),
-    sa.Index("score_rollups_by_hour", "hour"),
+    sa.Column("updated", sa.Float, nullable=False, index=True),
 )  # fmt: skip
 
 incidents = sa.Table(

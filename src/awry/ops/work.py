@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
 from awry import run
 from awry.core import registry
+from awry.core.inputs import IntArray
 from awry.core.plain import plain
 from awry.ops.blame import unfit
 from awry.ops.datasets import Datasets
 from awry.ops.errors import ConflictError, NotFoundError
+from awry.ops.findings import Findings
 from awry.ops.jobs import Job, Work
+from awry.ops.judgement import Gathering
 from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.ops.store import Store
@@ -32,6 +37,7 @@ class Workshop:
         self, store: Store, datasets: Datasets, models: Models, settings: Settings
     ) -> None:
         self._store, self._datasets, self._models = store, datasets, models
+        self._findings = Findings(store)
         self._folder = settings.home / "results"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -74,18 +80,29 @@ class Workshop:
         target = self._folder / f"{job.id}.{job.attempt}.parquet"
         draft = self._folder / f".{target.name}"
         made = {"rows": 0, "flagged": 0, "file": target.name}
+        gathering, begun = Gathering(), time.perf_counter()
         try:
             with unfit("dataset"):
-                _write(self._results(job, made), draft, made)
+                _write(self._results(job, made, gathering), draft, made)
+                found = gathering.judgement(
+                    source=job.request["dataset"],
+                    origin="job",
+                    model=made.get("model"),
+                    version=made.get("version"),
+                    job=job.id,
+                    seconds=time.perf_counter() - begun,
+                )
+            made["events"] = len(found.events)
             os.replace(draft, target)
             with self._store.write() as connection:
+                self._findings.record(found, connection)
                 job.settle(connection, made)
         except BaseException:
             draft.unlink(missing_ok=True)
             target.unlink(missing_ok=True)
             raise
 
-    def _results(self, job: Job, made: dict[str, Any]) -> Iterator[Result]:
+    def _results(self, job: Job, made: dict[str, Any], gathering: Gathering) -> Iterator[Result]:
         asked, path = job.request, self._path(job)
         name, method = asked.get("model"), asked.get("method") or "auto"
         if name is None and method != "auto":
@@ -96,13 +113,15 @@ class Workshop:
                 path, label=asked.get("label"), **_settings({**asked, "method": method})
             )
             made["method"] = result.model.detector_.card.name
-            yield result
+            yield gathering.add(result)
             return
         version, model = self._models.load(name, asked.get("version"))
         made |= {"model": name, "version": version, "method": model.detector_.card.name}
         if asked.get("threshold") is not None and not isinstance(model, SeriesModel):
             model = model.with_threshold(asked["threshold"])
-        yield from run.score(path, model)  # type: ignore[arg-type]
+        gathering.fetch = lambda places: _rows(path, places)
+        for result in run.score(path, model):  # type: ignore[arg-type]
+            yield gathering.add(result)
 
     def _path(self, job: Job) -> Path:
         name = job.request["dataset"]
@@ -161,6 +180,20 @@ def _write(results: Iterator[Result], path: Path, made: dict[str, Any]) -> None:
     finally:
         if writer is not None:
             writer.close()
+
+
+def _rows(path: Path, places: IntArray) -> pa.Table:
+    """Rows of a Parquet file by their places, 0-based, in the order asked for."""
+    file = parquet.ParquetFile(path)
+    ends = np.cumsum([file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)])
+    groups = np.searchsorted(ends, places, "right")
+    parts, order = [], []
+    for group in np.unique(groups).tolist():
+        inside = np.flatnonzero(groups == group)
+        begins = int(ends[group - 1]) if group else 0
+        parts.append(file.read_row_group(group).take(places[inside] - begins))
+        order.append(inside)
+    return pa.concat_tables(parts).take(np.argsort(np.concatenate(order)))
 
 
 #: Fields of a request and the settings of the path they are.

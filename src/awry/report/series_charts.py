@@ -59,12 +59,12 @@ def series_panels(finding: Finding) -> Panels:
 
     Channels that take part in an event come first, those of the gravest event before others.
     """
-    return _panels(finding, slice(0, len(finding.times)), _channels(finding, finding.events))
+    return _panels(finding, slice(0, len(finding.times)), channels_of(finding, finding.events))
 
 
 def event_panels(finding: Finding, event: SeriesEvent) -> Panels:
     """One event and what surrounds it, in the channels that take part in it."""
-    return _panels(finding, _around(finding, event), _channels(finding, [event], alone=True))
+    return _panels(finding, around(finding, event), channels_of(finding, [event], alone=True))
 
 
 def _panels(finding: Finding, part: slice, shown: list[int]) -> Panels:
@@ -85,8 +85,8 @@ def _panels(finding: Finding, part: slice, shown: list[int]) -> Panels:
 
 def event_picture(finding: Finding, event: SeriesEvent) -> str:
     """A small picture of one event, without words, as HTML."""
-    part = _around(finding, event)
-    j = _channels(finding, [event])[0]
+    part = around(finding, event)
+    j = channels_of(finding, [event])[0]
     axis = _time_axis(_seconds(finding)[part], finding.step)
     chart = _channel(finding, j, part, axis, [event], 54)
     chart.title = f"{event.kind} of {finding.channels[j]}"
@@ -217,7 +217,9 @@ def _severities(events: Sequence[Event]) -> list[int]:
     return sorted({event.severity for event in events if event.severity})
 
 
-def _channels(finding: Finding, events: Sequence[SeriesEvent], *, alone: bool = False) -> list[int]:
+def channels_of(
+    finding: Finding, events: Sequence[SeriesEvent], *, alone: bool = False
+) -> list[int]:
     """Channels to draw, those of the gravest events first, ``alone`` or before others."""
     ranked = sorted(events, key=lambda e: (-e.severity, -e.score))
     named = dict.fromkeys(name for event in ranked for name in event.channels)
@@ -227,7 +229,7 @@ def _channels(finding: Finding, events: Sequence[SeriesEvent], *, alone: bool = 
     return list(dict.fromkeys([*first, *others]))[:CHANNELS]
 
 
-def _around(finding: Finding, event: SeriesEvent) -> slice:
+def around(finding: Finding, event: SeriesEvent) -> slice:
     """The points of an event's own picture: some seasons, or several of its lengths."""
     length = event.last - event.first + 1
     season = max((p for p in finding.periods if p <= 8 * length + 200), default=0)

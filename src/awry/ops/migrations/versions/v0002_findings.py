@@ -28,7 +28,6 @@ def upgrade() -> None:
         sa.Column("flagged", sa.BigInteger, nullable=False),
         sa.Column("seconds", sa.Float),
         sa.Column("job", sa.String(32)),
-        sa.Column("rolled", sa.Boolean, nullable=False, index=True),
         sa.Index("judgements_by_model", "model", "version", "at"),
         sa.Index("judgements_by_source", "source", "at"),
     )  # fmt: skip
@@ -53,7 +52,7 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger, nullable=False),
         sa.Column("flagged", sa.BigInteger, nullable=False),
         sa.Column("sketch", sa.Text, nullable=False),
-        sa.Index("score_rollups_by_hour", "hour"),
+        sa.Column("updated", sa.Float, nullable=False, index=True),
     )  # fmt: skip
     op.create_table(
         "incidents",

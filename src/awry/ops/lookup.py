@@ -1,0 +1,172 @@
+"""Looking at what was found: filtered, and page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sqlalchemy as sa
+
+from awry.ops.errors import NotFoundError
+from awry.ops.paging import Page, cursor_of, page
+from awry.ops.store import Store
+from awry.ops.tables import event_features, events, feedback, incidents, judgements, scores
+from awry.result import SEVERITIES
+
+
+class Lookup:
+    """The anomalies, events and incidents that were kept."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def anomalies(
+        self,
+        *,
+        source: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        severity: str | None = None,
+        model: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Flagged items, the newest first."""
+        query: sa.Select[Any] = (
+            sa.select(
+                scores.c.id, scores.c.item, scores.c.at, scores.c.score, scores.c.severity,
+                judgements.c.source, judgements.c.model, judgements.c.version,
+                judgements.c.threshold, judgements.c.origin, judgements.c.job,
+            )
+            .join(judgements, judgements.c.id == scores.c.judgement)
+            .where(scores.c.severity >= max(1, _level(severity)), judgements.c.role == "champion")
+            # Said as the index of anomalies says it, so that it is used.
+            .where(sa.text("scores.severity > 0"))
+        )  # fmt: skip
+        query = _where(query, judgements.c.source.__eq__, source)
+        query = _where(query, judgements.c.model.__eq__, model)
+        query = _where(_where(query, scores.c.at.__ge__, since), scores.c.at.__lt__, until)
+        return self._page(query, scores.c.at, scores.c.id, cursor, limit)
+
+    def events(
+        self,
+        *,
+        source: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        severity: str | None = None,
+        status: str | None = None,
+        feature: str | None = None,
+        model: str | None = None,
+        incident: int | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Events, the newest first.
+
+        Parameters
+        ----------
+        since, until : float, optional
+            Those that were under way in this time, in seconds since 1970.
+        severity : str, optional
+            Of this severity or a graver one.
+        feature : str, optional
+            A column that shows it.
+        """
+        columns = [c for c in events.c if c.name not in ("extract", "judgement")]
+        query = _under_way(sa.select(*columns), events, since, until)
+        query = _where(query, events.c.source.__eq__, source)
+        query = query.where(events.c.severity >= _level(severity))
+        query = _where(query, events.c.status.__eq__, status)
+        query = _where(query, events.c.model.__eq__, model)
+        query = _where(query, events.c.incident.__eq__, incident)
+        if feature is not None:
+            named = sa.select(event_features.c.event).where(event_features.c.feature == feature)
+            query = query.where(events.c.id.in_(named))
+        return self._page(query, events.c.start, events.c.id, cursor, limit)
+
+    def incidents(
+        self,
+        *,
+        source: str | None = None,
+        since: float | None = None,
+        until: float | None = None,
+        severity: str | None = None,
+        status: str | None = None,
+        feature: str | None = None,
+        cursor: str | None = None,
+        limit: int = 100,
+    ) -> Page:
+        """Incidents, the newest first; filtered as :meth:`events` are."""
+        query = _under_way(sa.select(incidents), incidents, since, until)
+        query = _where(query, incidents.c.source.__eq__, source)
+        query = query.where(incidents.c.severity >= _level(severity))
+        query = _where(query, incidents.c.status.__eq__, status)
+        if feature is not None:
+            named = sa.select(events.c.incident).join(
+                event_features, event_features.c.event == events.c.id
+            )
+            query = query.where(
+                incidents.c.id.in_(named.where(event_features.c.feature == feature))
+            )
+        return self._page(query, incidents.c.start, incidents.c.id, cursor, limit)
+
+    def event(self, number: int) -> dict[str, Any]:
+        """All that is known of an event, with what people said of it."""
+        with self._store.read() as connection:
+            row = event_row(connection, number)
+            said = connection.execute(
+                sa.select(feedback).where(feedback.c.event == number).order_by(feedback.c.id)
+            )
+            return {**_shown(row), "feedback": [dict(one._mapping) for one in said]}
+
+    def counts(self, source: str | None = None) -> dict[str, dict[str, int]]:
+        """How many events there are of each status, and of each verdict."""
+        found = {}
+        with self._store.read() as connection:
+            for column in (events.c.status, events.c.verdict):
+                query = sa.select(column, sa.func.count()).group_by(column)
+                rows = connection.execute(_where(query, events.c.source.__eq__, source))
+                found[column.name] = {value: n for value, n in rows if value is not None}
+        return found
+
+    def _page(
+        self, query: sa.Select[Any], at: Any, number: Any, cursor: str | None, limit: int
+    ) -> Page:
+        with self._store.read() as connection:
+            rows = connection.execute(page(query, at, number, cursor, limit)).all()
+        more = len(rows) > limit
+        last = rows[limit - 1] if more else None
+        return Page(
+            [_shown(row) for row in rows[:limit]],
+            cursor_of(last._mapping[at.name], last.id) if last is not None else None,
+        )
+
+
+def event_row(connection: sa.Connection, number: int, *, lock: bool = False) -> Any:
+    """The row of an event."""
+    query = sa.select(events).where(events.c.id == number)
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no event {number}", field="id", remedy="see GET /events")
+    return row
+
+
+def _level(severity: str | None) -> int:
+    return SEVERITIES.index(severity) if severity else 0
+
+
+def _where(query: sa.Select[Any], says: Callable[[Any], Any], given: Any) -> sa.Select[Any]:
+    """``query`` for what ``says`` of the value that is given; all where there is none."""
+    return query if given is None else query.where(says(given))
+
+
+def _under_way(query: sa.Select[Any], table: sa.Table, since: Any, until: Any) -> sa.Select[Any]:
+    return _where(_where(query, table.c.end.__ge__, since), table.c.start.__lt__, until)
+
+
+def _shown(row: Any) -> dict[str, Any]:
+    found = dict(row._mapping)
+    if "severity" in found:
+        found["severity"] = SEVERITIES[found["severity"]]
+    return found

@@ -1,0 +1,81 @@
+"""Deletes what is older than it is to be kept, a little at a time."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import sqlalchemy as sa
+
+from awry.ops.settings import Settings
+from awry.ops.store import Store
+from awry.ops.tables import events, incidents, judgements, score_rollups, scores
+
+_log = logging.getLogger(__name__)
+_DAY = 86_400.0
+#: Rows deleted in one transaction: others wait no longer than for these.
+_STEP = 20_000
+
+
+class Upkeep:
+    """Runs beside a service.
+
+    Several processes may do so on one database: what one has deleted, another does not find.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._loop, name="awry-upkeep", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(10.0)
+
+    def run(self, now: float | None = None) -> int:
+        """Delete all that is too old, and return how many rows that were."""
+        now = time.time() if now is None else now
+        scored = now - self._settings.scores_days * _DAY
+        happened = now - self._settings.events_days * _DAY
+        steps: list[Callable[[sa.Connection], int]] = [
+            lambda c: _delete(c, scores, scores.c.judgement.in_(
+                sa.select(judgements.c.id).where(judgements.c.at < scored))),
+            # Their scores are gone by now, which a judgement must not go before.
+            lambda c: _delete(c, judgements, judgements.c.at < scored),
+            lambda c: _delete(c, events, events.c.created < happened),
+            lambda c: _delete(c, incidents, sa.and_(
+                incidents.c.created < happened,
+                ~sa.exists().where(events.c.incident == incidents.c.id))),
+            lambda c: c.execute(score_rollups.delete().where(
+                score_rollups.c.updated < happened)).rowcount,
+        ]  # fmt: skip
+        total = 0
+        for step in steps:
+            while not self._stop.is_set():
+                with self._store.write() as connection:
+                    gone = step(connection)
+                total += gone
+                if gone != _STEP:
+                    break
+        return total
+
+    def _loop(self) -> None:
+        while not self._stop.wait(self._settings.upkeep_seconds):
+            try:
+                if gone := self.run():
+                    _log.info("deleted %d rows that were to be kept no longer", gone)
+            except sa.exc.SQLAlchemyError as error:
+                told = str(error).partition("\n")[0]
+                _log.error("the database did not answer the upkeep: %s", told)
+
+
+def _delete(connection: sa.Connection, table: sa.Table, old: sa.ColumnElement[bool]) -> int:
+    some = sa.select(table.c.id).where(old).limit(_STEP)
+    return connection.execute(table.delete().where(table.c.id.in_(some))).rowcount

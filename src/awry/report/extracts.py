@@ -1,0 +1,145 @@
+"""Extracts: so much of the data around an event as its picture needs, as plain data.
+
+They are kept with the event, so that it can be looked at when the data are gone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from awry.core.inputs import FloatArray, IntArray
+from awry.core.plain import plain
+from awry.report.charts import Picture, score_over_time, style
+from awry.report.series_charts import around, channels_of, series_panels
+from awry.series_result import Finding, SeriesEvent
+
+#: Points, cells of a row and characters of a cell that an extract holds.
+MAX_POINTS, MAX_CELLS, MAX_CHARACTERS = 300, 50, 200
+
+#: What XML cannot hold.
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def of_series(finding: Finding, event: SeriesEvent) -> dict[str, Any]:
+    """What surrounds an event of a series, in the channels that show it."""
+    part, channels = around(finding, event), channels_of(finding, [event], alone=True)
+    picks = _thinned(finding.scores[part], [event.first, event.peak, event.last], part.start)
+    lines = ("values", "expected", "low", "high")
+    return plain_dict(
+        {
+            "kind": "series",
+            "channels": [finding.channels[j] for j in channels],
+            "times": finding.times[picks].astype("datetime64[us]").astype(np.int64) / 1e6,
+            **{name: getattr(finding, name)[picks][:, channels] for name in lines},
+            "scores": finding.scores[picks],
+            "severity": finding.severity[picks],
+            "step": finding.step,
+            "place": np.searchsorted(picks, [event.first, event.peak, event.last]),
+            "shows": event.channels,
+        }
+    )
+
+
+def of_rows(
+    position: FloatArray, scores: FloatArray, severity: IntArray, peak: int, *, timed: bool
+) -> dict[str, Any]:
+    """The scores of the rows around ``peak``.
+
+    Parameters
+    ----------
+    position : ndarray of shape (n,)
+        Ascending: seconds where ``timed``, else numbers of rows.
+    scores, severity : ndarray of shape (n,)
+    peak : int
+        Place of the event's row in them.
+    """
+    half = MAX_POINTS // 2
+    part = slice(max(0, peak - half), peak + half)
+    return plain_dict(
+        {
+            "kind": "rows",
+            "timed": timed,
+            "position": position[part],
+            "scores": scores[part],
+            "severity": severity[part],
+        }
+    )
+
+
+def cells(table: pa.Table) -> list[dict[str, str]]:
+    """The rows of ``table`` as text, so much of them as is kept."""
+    names = table.column_names[:MAX_CELLS]
+    return [
+        {name: str(row[name])[:MAX_CHARACTERS] for name in names}
+        for row in table.select(names).to_pylist()
+    ]
+
+
+def picture(event: dict[str, Any]) -> Picture | None:
+    """The picture of an event that was kept with its ``extract``; None without one."""
+    extract = event["extract"]
+    threshold = np.inf if event["threshold"] is None else event["threshold"]
+    if extract.get("kind") == "series":
+        return _series(event, extract, threshold)
+    if extract.get("kind") != "rows" or not extract["position"]:
+        return None
+    scores = np.array(extract["scores"], dtype=float)
+    known = np.isfinite(scores)
+    if not known.any():
+        return None
+    position = np.array(extract["position"], dtype=float)[known]
+    severity = np.array(extract["severity"])[known]
+    if not np.isfinite(threshold):
+        threshold = float(scores[known].max())
+    chart = score_over_time(position, scores[known], severity, threshold)
+    if not extract["timed"]:
+        chart.title, chart.x.kind, chart.x.label = "Scores of the rows around it", "linear", "row"
+        chart.caption = ""
+    return chart
+
+
+def svg(shown: Picture, width: int = 720, height: int = 420) -> str:
+    """A picture as a file of its own; its words are HTML, which browsers show inside of SVG."""
+    css = style().replace("]]>", "")
+    body = _NO_XML.sub("", shown.html())
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}"><foreignObject width="100%" height="100%">'
+        f'<div xmlns="http://www.w3.org/1999/xhtml" class="awry"><style><![CDATA[{css}]]></style>'
+        f"{body}</div></foreignObject></svg>"
+    )
+
+
+def plain_dict(value: dict[str, Any]) -> dict[str, Any]:
+    return dict(plain(value))
+
+
+def _series(event: dict[str, Any], extract: dict[str, Any], threshold: float) -> Picture:
+    def matrix(name: str) -> FloatArray:
+        return np.array(extract[name], dtype=float)
+
+    first, peak, last = extract["place"]
+    shown = SeriesEvent(
+        first, last, peak, event["score"], event["severity"], event["items"], event["start"],
+        event["end"], event["key"], event["kind"], extract["shows"], event["summary"],
+    )  # fmt: skip
+    times = (matrix("times") * 1e6).astype("datetime64[us]")
+    return series_panels(
+        Finding(
+            event["key"] or "", extract["channels"], times, matrix("values"), matrix("expected"),
+            matrix("low"), matrix("high"), matrix("scores"), np.array(extract["severity"]),
+            threshold, [], 0.0, extract["step"], [shown],
+        )
+    )  # fmt: skip
+
+
+def _thinned(scores: FloatArray, kept: list[int], start: int) -> IntArray:
+    """Points of the extract: the highest score of each slot of time, and those to be kept."""
+    slots = np.array_split(np.arange(len(scores)), min(len(scores), MAX_POINTS - len(kept)))
+    ranked = np.nan_to_num(scores, nan=-np.inf, neginf=-np.inf)
+    highest = [int(slot[np.argmax(ranked[slot])]) + start for slot in slots]
+    return np.unique([*highest, *kept])
