@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -25,12 +26,19 @@ def _require() -> None:
 @click.option("--host", help="Address to listen at; beyond 127.0.0.1, requests need an API key.")
 @click.option("--port", type=click.IntRange(0, 65_535), help="Port to listen at, 8000 by default.")
 @click.option(
+    "--processes",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Processes that answer at that port.",
+)
+@click.option(
     "--log-level",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
 )
-def serve(host: str | None, port: int | None, log_level: str) -> None:
+def serve(host: str | None, port: int | None, processes: int, log_level: str) -> None:
     """Serve detection over HTTP.
 
     Data are kept in the folder AWRY_HOME (by default ~/.awry), or in the PostgreSQL database
@@ -38,35 +46,26 @@ def serve(host: str | None, port: int | None, log_level: str) -> None:
 
     \b
     awry serve
+    awry serve --processes 4
     awry serve --host 0.0.0.0 --port 80
     """
     _require()
-    import uvicorn
-
     from awry.ops.settings import Settings
-    from awry.server import create_app
-    from awry.server.logs import log_to_stderr
+    from awry.server.processes import run
 
     settings = Settings.from_environment(host=host, port=port)
-    app = create_app(settings)
-    if settings.needs_key and not app.state.service.keys.list():
-        click.echo(
-            "awry: requests need an API key and there is none yet; make one with "
-            "awry keys create NAME --role admin",
-            err=True,
-        )
-    log_to_stderr(log_level)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-        # Who asks is told by the connection: a header anybody can send must not be believed.
-        proxy_headers=False,
-    )
+    if settings.needs_key:
+        with _keys() as kept:
+            if not kept.list():
+                click.echo(
+                    "awry: requests need an API key and there is none yet; make one with "
+                    "awry keys create NAME --role admin",
+                    err=True,
+                )
+    if hasattr(signal, "SIGPIPE"):
+        # A client that goes away is no reason to end, as it is for `awry ... | head`.
+        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    run(settings, processes=processes, log_level=log_level)
 
 
 @click.group()

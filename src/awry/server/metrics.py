@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from awry.ops.service import Service
 
+#: Names the folder in which several processes keep their counts, where there are several.
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
@@ -19,7 +23,8 @@ class Metrics:
 
     def __init__(self, service: Service) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_Queue(service))
+        self._queue = _Queue(service)
+        self.registry.register(self._queue)
         self._requests = Counter(
             "awry_http_requests", "Requests answered.", ("method", "route", "status"),
             registry=self.registry,
@@ -49,8 +54,13 @@ class Metrics:
         self._flagged.labels(model or "", method).inc(flagged)
 
     def text(self) -> bytes:
-        """All of it, as Prometheus reads it."""
-        return generate_latest(self.registry)
+        """All of it, as Prometheus reads it; where there are several processes, of all of them."""
+        if SHARED not in os.environ:
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)
+        together.register(self._queue)
+        return generate_latest(together)
 
 
 class _Queue(Collector):
