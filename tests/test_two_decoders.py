@@ -10,8 +10,10 @@ torch = pytest.importorskip("torch")
 from awry.detectors.series.tcn_autoencoder import TCNAutoEncoder  # noqa: E402
 from awry.detectors.series.tranad import TranAD  # noqa: E402
 from awry.detectors.series.usad import USAD  # noqa: E402
-from awry.nn.attention import MultiHead, fitting_heads, sinusoids  # noqa: E402
+from awry.nn.attention import MultiHead, fitting_heads  # noqa: E402
+from awry.nn.positions import sinusoids  # noqa: E402
 from awry.nn.tcn_autoencoder import tcn  # noqa: E402
+from awry.nn.tranad import TranADNetwork  # noqa: E402
 
 RNG = np.random.default_rng(0)
 AT = np.arange(600)
@@ -150,3 +152,45 @@ def test_the_export_scores_windows(name, request, tmp_path):
     pytest.importorskip("onnxruntime")
     detector = request.getfixturevalue(name)
     assert detector.to_onnx(tmp_path / "m.onnx")["difference"] < 1e-4
+
+
+def _meta_loss(network, part, x):
+    """L(θ - α ∇L(θ)), the slow, obvious way: weights are moved, and put back."""
+    own = [p for n, p in network.named_parameters() if n.partition(".")[0] in ("encoder", part)]
+    slopes = torch.autograd.grad(network.contest(part, x, network(x)), own)
+    with torch.no_grad():
+        for weight, slope in zip(own, slopes, strict=True):
+            weight -= network.meta_step * slope
+        loss = float(network.contest(part, x, network(x)))
+        for weight, slope in zip(own, slopes, strict=True):
+            weight += network.meta_step * slope
+    return loss
+
+
+def test_meta_learning_descends_the_loss_after_a_trial_step():
+    network = TranADNetwork(
+        6, 2, width=4, heads=2, inner=4, alpha=0.5, dropout=0.0, meta_step=0.3
+    ).double()
+    network.on_epoch(2, 5)
+    x = torch.rand(5, 6, 2).double()
+    weight = network.encoder.embed.weight
+    seen = []
+    network.step(
+        (x,), 0, lambda loss, part: seen.append((part, torch.autograd.grad(loss, weight)[0][0, 0]))
+    )
+    assert [part for part, _ in seen] == ["first", "second", "first", "second"]
+    for part, slope in seen[:2]:
+        ends = []
+        for move in (1e-5, -2e-5):
+            with torch.no_grad():
+                weight[0, 0] += move
+            ends.append(_meta_loss(network, part, x))
+        with torch.no_grad():
+            weight[0, 0] += 1e-5
+        assert float(slope) == pytest.approx((ends[0] - ends[1]) / 2e-5, rel=1e-4, abs=1e-9)
+    assert not torch.allclose(seen[0][1], seen[2][1], rtol=1e-3)
+    for epoch, i in ((2, 1), (0, 0)):
+        seen.clear()
+        network.on_epoch(epoch, 5)
+        network.step((x,), i, lambda loss, part: seen.append(part))
+        assert seen == ["first", "second"]

@@ -8,9 +8,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from awry.nn.attention import MultiHead, sinusoids
+from awry.nn.attention import MultiHead
 from awry.nn.losses import squared_error
 from awry.nn.network import Batch, Descend, Network
+from awry.nn.positions import Positions, rotary_steps
 
 #: Keeps logarithms of weights finite.
 _TINY = 1e-4
@@ -28,9 +29,9 @@ class AnomalyAttention(nn.Module):
 
     distance: Tensor
 
-    def __init__(self, steps: int, width: int, heads: int) -> None:
+    def __init__(self, steps: int, width: int, heads: int, positions: str) -> None:
         super().__init__()
-        self.attention = MultiHead(width, heads)
+        self.attention = MultiHead(width, heads, rotary_steps(positions, steps))
         self.sigma = nn.Linear(width, heads)
         at = torch.arange(steps)
         away = (at[:, None] - at[None, :]).abs().float()
@@ -48,9 +49,9 @@ class AnomalyAttention(nn.Module):
 class _Layer(nn.Module):
     """Anomaly attention and a feed-forward layer (equation 1)."""
 
-    def __init__(self, steps: int, width: int, heads: int, dropout: float) -> None:
+    def __init__(self, steps: int, width: int, heads: int, dropout: float, positions: str) -> None:
         super().__init__()
-        self.attention = AnomalyAttention(steps, width, heads)
+        self.attention = AnomalyAttention(steps, width, heads, positions)
         self.forth = nn.Sequential(
             nn.Linear(width, width), nn.GELU(), nn.Dropout(dropout), nn.Linear(width, width)
         )
@@ -79,9 +80,8 @@ class AnomalyTransformerNetwork(Network):
     temperature : float
         What the discrepancy is multiplied by before the softmax of the score.
     dropout : float
+    positions : {"sinusoidal", "learnable", "rotary"}
     """
-
-    where: Tensor
 
     def __init__(
         self,
@@ -94,20 +94,21 @@ class AnomalyTransformerNetwork(Network):
         weight: float,
         temperature: float,
         dropout: float,
+        positions: str = "sinusoidal",
     ) -> None:
         super().__init__()
         self.weight, self.temperature = weight, temperature
         self.embed = nn.Conv1d(channels, width, 3, padding=1, padding_mode="circular", bias=False)
-        self.register_buffer("where", sinusoids(steps, width), persistent=False)
+        self.positions = Positions(positions, steps, width)
         self.dropout = nn.Dropout(dropout)
-        layers = [_Layer(steps, width, heads, dropout) for _ in range(n_layers)]
+        layers = [_Layer(steps, width, heads, dropout, positions) for _ in range(n_layers)]
         self.layers = nn.ModuleList(layers)
         self.norm = nn.LayerNorm(width)
         self.to_x = nn.Linear(width, channels)
 
     def rebuild(self, x: Tensor) -> tuple[Tensor, list[Associations]]:
         """The windows rebuilt, and the associations of each layer."""
-        h = self.dropout(self.embed(x.transpose(1, 2)).transpose(1, 2) + self.where)
+        h = self.dropout(self.positions(self.embed(x.transpose(1, 2)).transpose(1, 2)))
         associations = []
         for layer in self.layers:
             h, found = layer(h)

@@ -1,4 +1,4 @@
-"""Attention over the steps of windows, and where in a window a step is."""
+"""Attention over the steps of windows."""
 
 from __future__ import annotations
 
@@ -7,13 +7,8 @@ import math
 import torch
 from torch import Tensor, nn
 
-
-def sinusoids(steps: int, width: int) -> Tensor:
-    """Positional encoding (steps, width): Vaswani et al. 2017, section 3.5."""
-    at = torch.arange(steps)[:, None]
-    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000.0) / width))
-    waves = torch.stack([torch.sin(at * rates), torch.cos(at * rates)], dim=2)
-    return waves.flatten(1)[:, :width]
+from awry.nn.blocks import mlp
+from awry.nn.positions import Rotary
 
 
 def fitting_heads(width: int, most: int) -> int:
@@ -29,10 +24,13 @@ class MultiHead(nn.Module):
     width : int
     heads : int
         Divides ``width``.
+    rotary : int or None, default=None
+        Steps of both sequences, where queries and keys are turned by their positions.
     """
 
-    def __init__(self, width: int, heads: int) -> None:
+    def __init__(self, width: int, heads: int, rotary: int | None = None) -> None:
         super().__init__()
+        self.turn = Rotary(rotary, width // heads) if rotary else nn.Identity()
         self.heads, self.scale = heads, math.sqrt(width / heads)
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
 
@@ -47,8 +45,47 @@ class MultiHead(nn.Module):
             layer(x).unflatten(2, (self.heads, -1)).transpose(1, 2)
             for layer, x in ((self.query, queries), (self.key, memory), (self.value, memory))
         )
-        scores = q @ k.transpose(2, 3) / self.scale
+        scores = self.turn(q) @ self.turn(k).transpose(2, 3) / self.scale
         if mask is not None:
             scores = scores.masked_fill(mask, -torch.inf)
         weights = torch.softmax(scores, dim=-1)
         return self.out((weights @ v).transpose(1, 2).flatten(2)), weights
+
+
+def causal_mask(steps: int) -> Tensor:
+    """True (steps, steps) where a step would look at a later one."""
+    return torch.ones(steps, steps, dtype=torch.bool).triu(diagonal=1)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a feed-forward layer, each added to what went in and then normalised.
+
+    Parameters
+    ----------
+    width, heads, rotary
+        See :class:`MultiHead`.
+    inner : int
+        Width of the feed-forward layer.
+    dropout : float
+    activation : str, default="relu"
+    """
+
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        inner: int,
+        dropout: float,
+        *,
+        activation: str = "relu",
+        rotary: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.attention = MultiHead(width, heads, rotary)
+        self.forth = mlp([width, inner, width], activation=activation, dropout=dropout)
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(2))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        x = self.norms[0](x + self.dropout(self.attention(x, x, mask)[0]))
+        return self.norms[1](x + self.dropout(self.forth(x)))

@@ -119,7 +119,7 @@ class RecurrentForecasterNetwork(Network):
         super().__init__()
         self.channels, self.horizon, self.skipped = channels, horizon, skipped
         self.absolute = absolute
-        self.layers = Recurrent([channels, *hidden], cell=cell, dropout=dropout)
+        self.layers: nn.Module = Recurrent([channels, *hidden], cell=cell, dropout=dropout)
         self.to_next = nn.Linear(hidden[-1], horizon * channels)
         self.errors = ErrorGaussian(horizon * channels)
 

@@ -49,15 +49,21 @@ class TwoDecoders(Network):
         """Rebuilding counts for less, the contest for more, from epoch to epoch."""
         self.share = 1.0 / (epoch + 1)
 
+    def contest(self, part: str, x: Tensor, rebuilt: tuple[Tensor, Tensor, Tensor]) -> Tensor:
+        """The loss of a decoder: the second's is the less the worse it rebuilds the first's."""
+        one, two, again = rebuilt
+        share = self.share
+        if part == "first":
+            return share * _mse(x, one) + (1 - share) * _mse(x, again)
+        return share * _mse(x, two) - (1 - share) * _mse(x, again)
+
     def step(self, batch: Batch, i: int, descend: Descend) -> dict[str, Tensor]:
-        x, share = batch[0], self.share
-        one, _, again = self.rebuild(x)
-        first = share * _mse(x, one) + (1 - share) * _mse(x, again)
-        descend(first, "first")
-        _, two, again = self.rebuild(x)
-        second = share * _mse(x, two) - (1 - share) * _mse(x, again)
-        descend(second, "second")
-        return {"loss": first, "second": second}
+        x = batch[0]
+        losses = {}
+        for part in ("first", "second"):
+            losses[part] = self.contest(part, x, self.rebuild(x))
+            descend(losses[part], part)
+        return {"loss": losses["first"], "second": losses["second"]}
 
     def held_out(self, batch: Batch) -> None:
         """Of a contest no loss says when to stop."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
-from awry.core.params import integer, real
+from awry.core.params import integer, option, real
 from awry.detectors.deep_series import DeepSeriesDetector, SeriesTraining
 
 if TYPE_CHECKING:
@@ -36,6 +36,8 @@ class AnomalyTransformer(DeepSeriesDetector):
         λ of the losses.
     temperature : float, default=1.0
         What the discrepancy is multiplied by in the softmax; the authors' code has 50.
+    positions : {"sinusoidal", "learnable", "rotary"}, default="sinusoidal"
+        How attention is told where in the window a point is.
     **training
 
     Attributes
@@ -90,6 +92,7 @@ class AnomalyTransformer(DeepSeriesDetector):
         "n_heads": integer(1),
         "discrepancy_weight": real(0),
         "temperature": real(0),
+        "positions": option("sinusoidal", "learnable", "rotary"),
     }
 
     def __init__(  # type: ignore[misc]
@@ -99,12 +102,14 @@ class AnomalyTransformer(DeepSeriesDetector):
         n_heads: int = 8,
         discrepancy_weight: float = 3.0,
         temperature: float = 1.0,
+        positions: str = "sinusoidal",
         **training: Unpack[SeriesTraining],
     ) -> None:
         super().__init__(window=window, **training)
         self.n_heads = n_heads
         self.discrepancy_weight = discrepancy_weight
         self.temperature = temperature
+        self.positions = positions
 
     def _build(self, d: int) -> AnomalyTransformerNetwork:
         from awry.nn.anomaly_transformer import AnomalyTransformerNetwork
@@ -124,4 +129,5 @@ class AnomalyTransformer(DeepSeriesDetector):
             weight=self.discrepancy_weight,
             temperature=self.temperature,
             dropout=self.dropout,
+            positions=self.positions,
         )

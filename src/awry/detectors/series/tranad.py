@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
-from awry.core.params import any_of, integer, nothing
+from awry.core.params import any_of, integer, nothing, option, real
 from awry.detectors.deep_series import SeriesTraining
 from awry.detectors.series._two_decoders import TwoDecoderDetector
 
@@ -21,8 +21,10 @@ class TranAD(TwoDecoderDetector):
     decoder rebuilds it as Ô2. The first learns to make Ô2 like W, the second to tell the two apart,
     which amplifies what the first gets wrong: in epoch n they descend
     1/n ‖O1 - W‖² + (1 - 1/n) ‖Ô2 - W‖² and 1/n ‖O2 - W‖² - (1 - 1/n) ‖Ô2 - W‖² (equations 8 and 9),
-    by turns. The score is ½ ‖O1 - W‖² + ½ ‖Ô2 - W‖² (equation 10), here of each point, and a
-    channel's contribution its part of it.
+    by turns. Each epoch but the last ends with a step of meta-learning (MAML): both weigh the step
+    θ' = θ - α ∇L(θ) on a random batch and descend the slope at θ of L(θ'). The score is
+    ½ ‖O1 - W‖² + ½ ‖Ô2 - W‖² (equation 10), here of each point, and a channel's contribution its
+    part of it.
 
     Parameters
     ----------
@@ -34,6 +36,10 @@ class TranAD(TwoDecoderDetector):
         Of the transformer; None takes twice the channels, but at least 16.
     n_heads : int or None, default=None
         Heads of the attention, lowered to what divides the width; None takes the channels, up to 8.
+    positions : {"sinusoidal", "learnable", "rotary"}, default="sinusoidal"
+        How attention is told where in the window a point is.
+    meta_step : float, default=0.01
+        Length α of the trial step of the meta-learning; 0 for none, as in the authors' code.
     dropout : float, default=0.1
         Share of the units left out at random in each step of training.
     validation_fraction : float, default=0.0
@@ -51,10 +57,12 @@ class TranAD(TwoDecoderDetector):
 
     Notes
     -----
-    Departures, the first three with the authors' code: 1/n in place of ε⁻ⁿ; no step of
-    meta-learning (MAML) after each epoch; the encoder reads the window where the paper's reads all
-    that came before; a linear layer lays the channels beside their focus out over ``width``, which
-    would be 2 for a single channel.
+    The step of meta-learning is Algorithm 1's, line by line; the authors' code has none, nor a
+    second optimiser: there the two losses are added up, whereby the contest cancels. Departures:
+    1/n in place of ε⁻ⁿ, as in earlier versions of that code; the second step of the meta-learning
+    is AdamW's, on the first batch of the next epoch; the encoder reads the window where the paper's
+    reads all that came before, as in the code; a linear layer lays the channels beside their focus
+    out over ``width``, which would be 2 for a single channel.
 
     References
     ----------
@@ -89,6 +97,8 @@ class TranAD(TwoDecoderDetector):
     constraints = {
         "width": any_of(nothing(), integer(2)),
         "n_heads": any_of(nothing(), integer(1)),
+        "positions": option("sinusoidal", "learnable", "rotary"),
+        "meta_step": real(0),
     }
 
     def __init__(  # type: ignore[misc]
@@ -97,6 +107,8 @@ class TranAD(TwoDecoderDetector):
         window: int | None = 10,
         width: int | None = None,
         n_heads: int | None = None,
+        positions: str = "sinusoidal",
+        meta_step: float = 0.01,
         alpha: float = 0.5,
         dropout: float = 0.1,
         **training: Unpack[SeriesTraining],
@@ -104,6 +116,8 @@ class TranAD(TwoDecoderDetector):
         super().__init__(window=window, alpha=alpha, dropout=dropout, **training)
         self.width = width
         self.n_heads = n_heads
+        self.positions = positions
+        self.meta_step = meta_step
 
     def _build(self, d: int) -> TranADNetwork:
         from awry.nn.attention import fitting_heads
@@ -118,4 +132,6 @@ class TranAD(TwoDecoderDetector):
             inner=self.hidden[0] if self.hidden else 64,
             alpha=self.alpha,
             dropout=self.dropout,
+            positions=self.positions,
+            meta_step=self.meta_step,
         )
