@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -141,3 +142,65 @@ def database(postgres: str) -> Iterator[str]:
     url = make_database(postgres)
     yield url
     drop_database(url)
+
+
+@contextmanager
+def mock_kafka(topic: str, messages: dict[int, list[bytes]]) -> Iterator[str]:
+    """The address of a broker that has the messages of each partition of ``topic``."""
+    pytest.importorskip("confluent_kafka")
+    script = Path(__file__).with_name("mock_kafka.py")
+    process = subprocess.Popen(
+        [sys.executable, str(script), topic], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for partition, several in messages.items():
+            process.stdin.writelines(b"%d\t%s\n" % (partition, m) for m in several)
+        process.stdin.close()
+        address = process.stdout.readline().decode().strip()
+        assert address, "the mock cluster did not start"
+        yield address
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def program(name: str, *arguments: str, port: int) -> Iterator[int]:
+    """A server that listens at ``port``; skips where the program is not installed."""
+    path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        pytest.skip(f"{name} is not installed")
+    with tempfile.TemporaryDirectory(prefix=f"awry-{name}-") as folder:
+        process = subprocess.Popen(
+            [path, *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            wait_until(lambda: _listens(port))
+            yield port
+        finally:
+            process.terminate()
+            process.wait(10)
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as one:
+        return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+@contextmanager
+def redis_server() -> Iterator[int]:
+    """The port of an empty Redis."""
+    port = free_port()
+    with program("redis-server", "--port", str(port), "--save", "", port=port):
+        yield port
+
+
+@contextmanager
+def mosquitto() -> Iterator[int]:
+    """The port of an MQTT broker."""
+    port = free_port()
+    with program("mosquitto", "-p", str(port), port=port):
+        yield port

@@ -43,7 +43,7 @@ _DATABASES = ("sqlite", "postgresql")
 )
 @click.option("--dead", metavar="ADDRESS", help="Where messages go that cannot be judged.")
 @click.option(
-    "-d", "--detector", help="Learns from the stream itself; half_space_trees by default."
+    "-d", "--detector", help="Learns from the stream itself; streaming_gaussian by default."
 )
 @click.option("--model", metavar="NAME", help="A model of the service, in place of --detector.")
 @click.option(
@@ -186,7 +186,7 @@ def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) 
     from awry.stream.plan import Plan
     from awry.stream.rules import make_rule
 
-    detector = options["detector"] or "half_space_trees"
+    detector = options["detector"] or "streaming_gaussian"
     model, version = None, None
     if options["model"] is not None:
         if options["detector"] is not None or options["params"]:

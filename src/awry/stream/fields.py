@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ class Fields(Configurable):
       changes nothing that is learnt.
     - Fields inside of objects have names with dots; lists are not looked at.
     - A field that was not there in the first records is not judged; ``unknown_`` counts these.
-      Neither is one that is never a value, or text of another value in nearly each record.
+      Neither is one that only rose or is a time, or is another text in most records.
 
     Values are scaled by a mean and a standard deviation that follow the stream, each record being
     scaled before it is learnt, and a far one learnt as if it were less far.
@@ -205,8 +206,21 @@ def _kind(values: list[Any], *, keep: bool) -> str | None:
     there = [v for v in values if v is not None and not isinstance(v, (list, dict))]
     if not there:
         return "number" if keep else None
-    if sum(math.isfinite(_number(v)) for v in there) * 2 >= len(there):
-        return "number"
-    distinct = len({str(v) for v in there})
-    # Names, numbers of papers: another one each time says nothing.
-    return "text" if keep or distinct * 2 <= len(there) else None
+    numbers = np.array([_number(v) for v in there])
+    if np.isfinite(numbers).mean() >= 0.5:
+        numbers = numbers[np.isfinite(numbers)]
+        # A number that only rises counts events or tells their time.
+        counter = len(numbers) > 2 and bool((np.diff(numbers) > 0).all())
+        return "number" if keep or not counter else None
+    texts = {str(v) for v in there}
+    # So do times; and names that are other ones each time say nothing.
+    told = len(texts) * 2 <= len(there) and not all(map(_is_time, texts))
+    return "text" if keep or told else None
+
+
+def _is_time(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True

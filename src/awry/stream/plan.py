@@ -53,7 +53,7 @@ class Plan:
         is given, else items.
     """
 
-    detector: str | Detector = "half_space_trees"
+    detector: str | Detector = "streaming_gaussian"
     params: dict[str, Any] = field(default_factory=dict)
     model: Judge | None = None
     model_name: str | None = None
