@@ -204,7 +204,65 @@ class Client:
                     file.write(piece)
         return target
 
+    # -- findings ---------------------------------------------------------------------------------
+
+    def anomalies(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Flagged items, the newest first.
+
+        ``filters`` are ``source``, ``model``, ``severity`` (this or graver), ``since`` and
+        ``until`` (ISO 8601, or seconds since 1970).
+        """
+        return self._pages("/v1/anomalies", filters)
+
+    def events(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Events, the newest first; filtered as anomalies are, and by ``status``, ``feature`` and
+        ``incident``."""
+        return self._pages("/v1/events", filters)
+
+    def incidents(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Incidents, the newest first; filtered as events are."""
+        return self._pages("/v1/incidents", filters)
+
+    def event(self, event: int) -> dict[str, Any]:
+        """An event with its reasons and what was said of it."""
+        return self._get(_path("events", event))
+
+    def picture(self, event: int) -> str:
+        """The picture of an event, as SVG."""
+        return str(self._send("GET", _path("events", event, "picture.svg")).text)
+
+    def feedback(self, event: int, verdict: str, *, note: str = "") -> dict[str, Any]:
+        """Say of an event that it is ``"confirmed"`` or a ``"false_alarm"``."""
+        body = {"verdict": verdict, "note": note}
+        return self._post(_path("events", event, "feedback"), body)
+
+    def set_status(self, event: int, status: str) -> dict[str, Any]:
+        """Make an event ``"open"``, ``"acknowledged"`` or ``"resolved"``."""
+        return self._post(_path("events", event, "status"), {"status": status})
+
+    def event_counts(self, source: str | None = None) -> dict[str, Any]:
+        """How many events there are of each status and verdict."""
+        asked = {} if source is None else {"source": source}
+        return dict(self._send("GET", "/v1/events/counts", params=asked).json())
+
+    def rates(self, source: str, **span: Any) -> list[dict[str, Any]]:
+        """What was judged and flagged each hour; ``span`` is ``since`` and ``until``."""
+        return list(self._send("GET", "/v1/rates", params={"source": source, **span}).json())
+
+    def audit(self) -> Iterator[dict[str, Any]]:
+        """Who did what, the newest first."""
+        return self._pages("/v1/audit", {})
+
     # -- sending ----------------------------------------------------------------------------------
+
+    def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        asked = {name: value for name, value in filters.items() if value is not None}
+        while True:
+            page = self._send("GET", path, params=asked).json()
+            yield from page["rows"]
+            if page["next"] is None:
+                return
+            asked["cursor"] = page["next"]
 
     def _get(self, path: str) -> dict[str, Any]:
         return dict(self._send("GET", path).json())

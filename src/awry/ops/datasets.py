@@ -18,6 +18,7 @@ from awry.core.errors import DataError
 from awry.core.plain import plain
 from awry.data.columns import profile
 from awry.data.readers import Source, open_source
+from awry.ops.audit import note as write_down
 from awry.ops.blame import unfit
 from awry.ops.errors import ConflictError, DamagedError, NotFoundError, TooLargeError
 from awry.ops.names import check_name
@@ -144,11 +145,12 @@ class Datasets:
                 )
         return {"name": name, "rows": row.rows, "columns": found}
 
-    def delete(self, name: str) -> None:
-        """Forget a data set and its file."""
+    def delete(self, name: str, *, by: str = "local") -> None:
+        """Forget a data set and its file; what was found in it is kept."""
         row = self._row(name)
         with self._store.write() as connection:
             connection.execute(datasets.delete().where(datasets.c.id == row.id))
+            write_down(connection, by, "delete", f"data set {name}", sha256=row.sha256)
         self._path(row.id).unlink(missing_ok=True)
 
     def files(self) -> set[str]:

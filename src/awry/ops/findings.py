@@ -107,7 +107,7 @@ def _going_on(connection: sa.Connection, made: Judgement, event: Found) -> Any:
         sa.select(events)
         .where(
             events.c.source == made.source,
-            events.c.key == event.key if event.key else events.c.key.is_(None),
+            events.c.key == _text(event.key) if event.key else events.c.key.is_(None),
             events.c.model == made.model if made.model else events.c.model.is_(None),
             events.c.end >= event.start - made.gap,
             events.c.start <= event.end + made.gap,
@@ -158,7 +158,7 @@ def refresh(connection: sa.Connection, number: int) -> None:
         .where(incidents.c.id == number)
         .values(
             start=start, end=end, severity=severity, score=whole.score, events=count,
-            keys=whole.keys[:100], summary=whole.words, status=status,
+            keys=whole.keys[:100], summary=_text(whole.words, 2_000), status=status,
         )
     )  # fmt: skip
 
@@ -177,7 +177,7 @@ def _new_incident(connection: sa.Connection, made: Judgement) -> int:
 def _insert_event(
     connection: sa.Connection, number: int, made: Judgement, event: Found, incident: int
 ) -> None:
-    key = event.key[:_LONGEST] if event.key else None
+    key = _text(event.key) if event.key else None
     added = connection.execute(
         events.insert().values(
             judgement=number, incident=incident, source=made.source, model=made.model,
@@ -208,23 +208,23 @@ def _prolong(connection: sa.Connection, known: Any, event: Found) -> None:
             sa.select(event_features.c.feature).where(event_features.c.event == known.id)
         )
     )
-    _name_features(connection, known.id, [f for f in event.features if f[:_LONGEST] not in there])
+    _name_features(connection, known.id, [f for f in event.features if _text(f) not in there])
 
 
 def _peak(event: Found) -> dict[str, Any]:
     """The values that the item with the highest score gives an event."""
     score = event.score if math.isfinite(event.score) else math.copysign(1e308, event.score)
     return {
-        "peak": event.item[:_LONGEST],
+        "peak": _text(event.item),
         "score": score,
-        "summary": event.words,
+        "summary": _text(event.words, 2_000),
         "reasons": plain([vars(reason) for reason in event.reasons]),
         "extract": plain(event.extract),
     }
 
 
 def _name_features(connection: sa.Connection, number: int, features: Iterable[str]) -> None:
-    named = dict.fromkeys(name[:_LONGEST] for name in features)
+    named = dict.fromkeys(map(_text, features))
     if named:
         connection.execute(
             event_features.insert(), [{"feature": name, "event": number} for name in named]
@@ -244,7 +244,14 @@ def _score_rows(number: int, made: Judgement) -> Iterable[tuple[Any, ...]]:
     for item, at, score, severity in zip(
         made.items, made.at.tolist(), values, severities, strict=True
     ):
-        yield number, item[:_LONGEST], at, score, severity
+        yield number, _text(item), at, score, severity
+
+
+def _text(value: str, longest: int = _LONGEST) -> str:
+    """Text that every database takes: neither NUL nor half of a surrogate pair."""
+    if not value.isascii():
+        value = value.encode("utf-8", "replace").decode()
+    return value.replace("\0", "\ufffd")[:longest]
 
 
 def _finite(value: float | None) -> float | None:

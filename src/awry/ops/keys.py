@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from awry.ops.audit import note as write_down
 from awry.ops.errors import NotFoundError, UnfitError
 from awry.ops.store import Store
 from awry.ops.tables import keys
@@ -17,6 +18,8 @@ from awry.ops.tables import keys
 #: What keys may do; each role may do what those before it may.
 ROLES = ("read", "write", "admin")
 _PREFIX = "awry"
+#: Keys are made and ended on the machine of the service alone.
+_BY = "local"
 
 
 class Caller(NamedTuple):
@@ -57,6 +60,7 @@ class Keys:
                     expires=None if days is None else now + days * 86_400,
                 )
             )
+            write_down(connection, _BY, "key", f"key {key_id}", name=name, role=role, days=days)
         return text
 
     def rotate(self, key_id: str, *, grace_days: float = 1.0) -> str:
@@ -105,6 +109,7 @@ class Keys:
             connection.execute(
                 keys.update().where(keys.c.id == key_id, sooner).values(expires=when)
             )
+            write_down(connection, _BY, "key", f"key {key_id}", expires=when)
 
 
 def _new() -> tuple[str, str, str]:

@@ -18,6 +18,7 @@ from awry.core.errors import ModelError
 from awry.core.files import write_whole
 from awry.core.plain import plain
 from awry.judge import Judge
+from awry.ops.audit import note as write_down
 from awry.ops.errors import ConflictError, DamagedError, NotFoundError
 from awry.ops.names import check_name
 from awry.ops.settings import Settings
@@ -199,12 +200,14 @@ class Models:
         """Put ``version`` in charge."""
         self._row(name, version)
         with self._store.write() as connection:
-            if self._lock_model(connection, name) != version:
+            before = self._lock_model(connection, name)
+            if before != version:
                 _set_champion(connection, name, version, by)
+                write_down(connection, by, "promote", f"model {name}", version=version, was=before)
         self._changed()
         return self.version(name, version)
 
-    def rollback(self, name: str) -> dict[str, Any]:
+    def rollback(self, name: str, *, by: str = "local") -> dict[str, Any]:
         """Put the version in charge that was before the present one."""
         self._row(name, None)
         with self._store.write() as connection:
@@ -226,6 +229,8 @@ class Models:
             connection.execute(
                 models.update().where(models.c.name == name).values(champion=done[1].version)
             )
+            now, was = done[1].version, done[0].version
+            write_down(connection, by, "rollback", f"model {name}", version=now, was=was)
         self._changed()
         return self.version(name, done[1].version)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from awry.ops.datasets import Datasets
 from awry.ops.detect import Judging
+from awry.ops.feedback import Feedback
 from awry.ops.findings import Findings
 from awry.ops.jobs import Jobs
 from awry.ops.keys import Keys
@@ -34,7 +35,8 @@ class Service:
 
     Attributes
     ----------
-    store, keys, datasets, models, judging, jobs, workshop, findings, lookup, upkeep
+    store, keys, datasets, models, judging, jobs, workshop, findings, lookup, feedback,
+    upkeep
         Its parts.
     """
 
@@ -49,6 +51,7 @@ class Service:
         self.workshop = Workshop(self.store, self.datasets, self.models, self.settings)
         self.findings = Findings(self.store)
         self.lookup = Lookup(self.store)
+        self.feedback = Feedback(self.store)
         self.upkeep = Upkeep(self.store, self.settings)
         self.jobs = Jobs(self.store, self.settings, self.workshop.kinds)
 

@@ -15,6 +15,7 @@ from awry.core.inputs import FloatArray, IntArray
 from awry.core.plain import plain
 from awry.report.charts import Picture, score_over_time, style
 from awry.report.series_charts import around, channels_of, series_panels
+from awry.result import SEVERITIES
 from awry.series_result import Finding, SeriesEvent
 
 #: Points, cells of a row and characters of a cell that an extract holds.
@@ -124,8 +125,8 @@ def _series(event: dict[str, Any], extract: dict[str, Any], threshold: float) ->
 
     first, peak, last = extract["place"]
     shown = SeriesEvent(
-        first, last, peak, event["score"], event["severity"], event["items"], event["start"],
-        event["end"], event["key"], event["kind"], extract["shows"], event["summary"],
+        first, last, peak, event["score"], SEVERITIES.index(event["severity"]), event["items"],
+        event["start"], event["end"], event["key"], event["kind"], extract["shows"], event["summary"],
     )  # fmt: skip
     times = (matrix("times") * 1e6).astype("datetime64[us]")
     return series_panels(

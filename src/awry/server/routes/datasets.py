@@ -44,5 +44,6 @@ def stats(name: NameInPath, service: TheService, _: Reader) -> Any:
 
 
 @router.delete("/{name}", status_code=204, summary="Delete a data set")
-def delete(name: NameInPath, service: TheService, _: Writer) -> None:
-    service.datasets.delete(name)
+def delete(name: NameInPath, service: TheService, caller: Writer) -> None:
+    """What was found in it is kept, so long as the settings say."""
+    service.datasets.delete(name, by=caller.id)

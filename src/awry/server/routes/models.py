@@ -50,5 +50,5 @@ def promote(name: NameInPath, asked: PromoteRequest, service: TheService, caller
 @router.post(
     "/{name}/rollback", response_model=ModelVersion, summary="Put the version before in charge"
 )
-def rollback(name: NameInPath, service: TheService, _: Admin) -> Any:
-    return service.models.rollback(name)
+def rollback(name: NameInPath, service: TheService, caller: Admin) -> Any:
+    return service.models.rollback(name, by=caller.id)
