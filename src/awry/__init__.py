@@ -29,6 +29,7 @@ _PUBLIC = {
     "evaluate": "awry.run",
     "fit": "awry.run",
     "score": "awry.run",
+    "stream": "awry.stream",
 }
 
 __all__ = ["__version__", *_PUBLIC]
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from awry.model import Model
     from awry.result import Result
     from awry.run import compare, detect, evaluate, fit, score
+    from awry.stream import stream
 
 
 def __getattr__(name: str) -> Any:

@@ -102,6 +102,11 @@ class KeyStore:
         """What ``changed`` gave has been put away."""
         self._dirty.clear()
 
+    def put_away(self) -> None:
+        """Put them away here and now."""
+        self._spill.save(self.changed())
+        self.settle()
+
     def _take(self) -> int:
         if len(self._slots) >= self._capacity:
             oldest = next(iter(self._slots))

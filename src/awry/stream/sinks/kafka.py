@@ -37,6 +37,7 @@ class KafkaSink(Sink):
             raise DataError(f"{self.name} must name one topic")
         self._settings = kafka_settings(address)
         self._producers: dict[tuple[str, int], Any] = {}
+        self._readers: dict[tuple[str, int], Any] = {}
         self._told: dict[tuple[str, int], int] = {}
 
     def _send(self, messages: list[Message], mark: Mark) -> None:
@@ -52,22 +53,21 @@ class KafkaSink(Sink):
             else:
                 self._produce(producer, messages)
         except KafkaException as error:
-            self._producers.pop(where, None)
-            self._told.pop(where, None)
+            self._forget(where)
             if error.args[0].fatal() and error.args[0].name() == "_FENCED":
                 raise RefusedError(f"{self.name}: another worker tells of {where}") from error
             raise
         self._told[where] = mark.next
 
     def _in_transaction(self, producer: Any, messages: list[Message], mark: Mark) -> None:
-        from confluent_kafka import ConsumerGroupMetadata, KafkaException, TopicPartition
+        from confluent_kafka import KafkaException, TopicPartition
 
         producer.begin_transaction()
         try:
             self._produce(producer, messages)
             producer.send_offsets_to_transaction(
                 [TopicPartition(self._topic, 0, mark.next)],
-                ConsumerGroupMetadata(self._group(mark)), _TIMEOUT,
+                self._readers[mark.topic, mark.partition].consumer_group_metadata(), _TIMEOUT,
             )  # fmt: skip
             producer.commit_transaction(_TIMEOUT)
         except KafkaException as error:
@@ -114,10 +114,18 @@ class KafkaSink(Sink):
         producer.init_transactions(_TIMEOUT)
         # After the fence: whatever was in flight has been decided.
         reader = Consumer({**self._settings, "group.id": self._group(mark)})
-        try:
-            found = reader.committed([TopicPartition(self._topic, 0)], _TIMEOUT)
-        finally:
-            reader.close()
-        self._told[where] = found[0].offset
+        self._readers[where] = reader
+        self._told[where] = reader.committed([TopicPartition(self._topic, 0)], _TIMEOUT)[0].offset
         self._producers[where] = producer
         return producer
+
+    def _forget(self, where: tuple[str, int]) -> None:
+        self._producers.pop(where, None)
+        self._told.pop(where, None)
+        reader = self._readers.pop(where, None)
+        if reader is not None:
+            reader.close()
+
+    def close(self) -> None:
+        for where in list(self._producers):
+            self._forget(where)

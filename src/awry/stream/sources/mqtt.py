@@ -1,0 +1,107 @@
+"""Topics of an MQTT broker."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import time
+from typing import Any
+
+from awry.core.errors import AwryError, DataError
+from awry.core.optional import optional
+from awry.stream.address import Address
+from awry.stream.records import Batch, Position
+from awry.stream.sources.base import SinglePartition
+
+#: Messages that may wait here; then the broker waits.
+_MOST = 10_000
+
+
+class MqttSource(SinglePartition):
+    """``mqtt://host:1883/topic/filter``; options ``qos`` (1), ``client_id`` and ``tls``.
+
+    A message is acknowledged once it is kept, in a session the broker remembers, so that none is
+    lost while the worker is down; one that was kept just before its end comes once more, as
+    another one: MQTT numbers nothing. ``AWRY_MQTT_USERNAME`` and ``AWRY_MQTT_PASSWORD`` log in.
+    """
+
+    replays = False
+
+    def __init__(self, address: Address) -> None:
+        self._paho = optional("paho.mqtt.client", extra="stream", needed_by="mqtt://")
+        super().__init__(address)
+        self._filter = address.path.removeprefix("/")
+        if not self._filter:
+            raise DataError(f"{self.name} names no topic", remedy="write mqtt://host:1883/topic")
+        self._host, self._port = address.host, address.port
+        self._qos = address.take("qos", 1, int)
+        if self._qos not in (0, 1, 2):
+            raise DataError(f"{self.name}: qos must be 0, 1 or 2, got {self._qos}")
+        default = "awry-" + hashlib.sha256(self.name.encode()).hexdigest()[:12]
+        self._id = address.take("client_id", default)
+        self._tls = address.take("tls", False, bool)
+        self._login = (
+            address.secret("AWRY_MQTT_USERNAME", address.user),
+            address.secret("AWRY_MQTT_PASSWORD", address.password),
+        )
+        self._waiting: queue.Queue[Any] = queue.Queue(_MOST)
+        self._unacknowledged: list[tuple[int, Any]] = []
+        self._client: Any = None
+        self._next = 0
+        self._refused: str | None = None
+
+    def _begin(self, position: Position | None) -> None:
+        self._next = 0 if position is None else position.next
+        self._client = self._paho.Client(
+            self._paho.CallbackAPIVersion.VERSION2, self._id, clean_session=False, manual_ack=True
+        )
+        self._client.on_connect, self._client.on_message = self._connected, self._came
+        self._client.max_inflight_messages_set(_MOST)
+        if self._login[0]:
+            self._client.username_pw_set(*self._login)
+        if self._tls:
+            self._client.tls_set()
+        self._client.connect(self._host, self._port or (8883 if self._tls else 1883))
+        self._client.loop_start()
+
+    def poll(self, most: int, timeout: float) -> list[Batch]:
+        if self._refused is not None:
+            raise AwryError(f"{self.name}: {self._refused}")
+        messages: list[Any] = []
+        try:
+            messages.append(self._waiting.get(timeout=timeout))
+            while len(messages) < most:
+                messages.append(self._waiting.get_nowait())
+        except queue.Empty:
+            if not messages:
+                return []
+        offsets = list(range(self._next, self._next + len(messages)))
+        self._next += len(messages)
+        self._unacknowledged += zip(offsets, messages, strict=True)
+        contents = [message.payload for message in messages]
+        return [Batch(self.topic, 0, offsets, contents, Position(self._next), time.time())]
+
+    def done(self, topic: str, partition: int, position: Position) -> None:
+        kept = [m for offset, m in self._unacknowledged if offset < position.next]
+        self._unacknowledged = self._unacknowledged[len(kept) :]
+        for message in kept:
+            if message.qos:
+                self._client.ack(message.mid, message.qos)
+
+    def lag(self) -> int | None:
+        return self._waiting.qsize()
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._client.disconnect()
+            self._client.loop_stop()
+
+    def _connected(self, client: Any, _: Any, flags: Any, reason: Any, __: Any) -> None:
+        if reason.is_failure:
+            self._refused = str(reason)
+            return
+        client.subscribe(self._filter, self._qos)
+
+    def _came(self, client: Any, _: Any, message: Any) -> None:
+        # Waits where the worker is behind, and with it the connection: the broker holds the rest.
+        self._waiting.put(message)
