@@ -75,6 +75,7 @@ class RowEncoder:
 
     def __init__(self, encoder: TableEncoder) -> None:
         self.names = list(encoder.source_names_)
+        self.known = frozenset(self.names)
         self.profiles = list(encoder.profiles_)
         self._at = {name: i for i, name in enumerate(self.names)}
         starts = np.cumsum([0, *(part.width for part in encoder.parts_)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from awry.series_model import SeriesModel
 _PATIENCE = 2.0
 #: The most problems of the data told one by one.
 _PROBLEMS = 20
+_SEVERITIES = [None, *SEVERITIES[1:]]
 
 
 class _Chosen(NamedTuple):
@@ -84,6 +86,14 @@ class Judging:
             )  # fmt: skip
         return Ask(columns, len(rows), **options)
 
+    def ask_numbers(self, names: Sequence[str], numbers: FloatArray, **options: Any) -> Ask:
+        """As :meth:`ask`, for rows of numbers (n, m) alone; ``names`` are from
+        :meth:`numbers_of`."""
+        self._check_rows(len(numbers))
+        return Ask(
+            dict(zip(names, numbers.T, strict=True)), len(numbers), numbers=numbers, **options
+        )
+
     def answer(self, ask: Ask) -> Answer:
         """The answer to a request; waits for its turn."""
         with self._turn(), unfit("data"):
@@ -109,7 +119,6 @@ class Judging:
                 with unfit("data"):
                     chosen = self._choose(ask)
                     if chosen is not None and _is_quick(chosen.judge, ask):
-                        _check_columns(chosen.judge, ask)
                         key = (id(chosen.judge), ask.threshold, ask.numbers is None)
                         groups.setdefault(key, (chosen, []))[1].append(i)
             except Exception as error:
@@ -128,7 +137,8 @@ class Judging:
             return None
         assert isinstance(chosen.judge, Model)
         encoder = chosen.judge.row_encoder
-        return encoder.names if encoder.names == encoder.number_names else None
+        fits = encoder.names == encoder.number_names and len(ask.columns) == len(encoder.names)
+        return encoder.names if fits else None
 
     def _deadline(self) -> float:
         return time.monotonic() + self._settings.latency_budget_ms / 1e3
@@ -160,7 +170,8 @@ class Judging:
         names = judge.row_encoder.names
         numbers = asks[0].numbers
         if numbers is not None:
-            numbers = np.concatenate([ask.numbers for ask in asks if ask.numbers is not None])
+            every = [ask.numbers for ask in asks if ask.numbers is not None]
+            numbers = every[0] if len(every) == 1 else np.concatenate(every)
             columns: dict[str, Any] = dict(zip(names, numbers.T, strict=True))
         elif len(asks) == 1:
             columns = asks[0].columns
@@ -173,16 +184,17 @@ class Judging:
         answers, first = [], 0
         for ask in asks:
             part = results[first : first + ask.rows]
-            for row, one in enumerate(part):
-                one.row = row
+            if first:
+                for row, one in enumerate(part):
+                    one.row = row
             verdicts.add_to(part, first)
             if ask.explain:
                 _explain(judge, ask, part)
-            extra = ask.columns.keys() - set(names)
             notes = [
                 f"column {name!r} is not known from training and is ignored"
-                for name in ask.columns if name in extra
-            ]  # fmt: skip
+                for name in ask.columns
+                if name not in judge.row_encoder.known
+            ]
             answers.append(_told(judge, chosen.told, part, notes, degraded=scored.degraded))
             first += ask.rows
         return answers
@@ -228,11 +240,15 @@ class Judging:
 
 
 def _is_quick(judge: Judge, ask: Ask) -> bool:
-    return isinstance(judge, Model) and judge.by_rows and judge.detector_.card.inductive
+    if not (isinstance(judge, Model) and judge.by_rows and judge.detector_.card.inductive):
+        return False
+    return ask.numbers is None or judge.row_encoder.number_names == list(ask.columns)
 
 
 def _check_columns(judge: Judge, ask: Ask) -> None:
     assert isinstance(judge, Model)
+    if ask.columns.keys() >= judge.row_encoder.known:
+        return
     for name in judge.row_encoder.names:
         if name not in ask.columns:
             known = ", ".join(list(ask.columns)[:10])
@@ -257,10 +273,9 @@ def _decide_by(judge: Judge, threshold: float | str | None) -> Judge:
 
 def _judged(judge: Judge, scores: FloatArray, rejected: np.ndarray) -> list[Judged]:
     severity = judge.severity(scores)
-    results = [
-        Judged(row, score, level > 0, SEVERITIES[level] or None)
-        for row, (score, level) in enumerate(zip(scores.tolist(), severity.tolist(), strict=True))
-    ]
+    words = [_SEVERITIES[level] for level in severity.tolist()]
+    flags = (severity > 0).tolist()
+    results = list(map(Judged, range(len(scores)), scores.tolist(), flags, words))
     for i in np.flatnonzero(rejected).tolist():
         results[i] = Judged(i, None, None, None)
     return results
@@ -298,10 +313,10 @@ def _told(
         model=model,
         method=judge.detector_.card.name,
         rows=len(results),
-        flagged=sum(one.anomaly is True for one in results),
-        rejected=sum(one.problems is not UNSET for one in results),
+        flagged=sum([one.anomaly is True for one in results]),
+        rejected=sum([one.problems is not UNSET for one in results]),
         degraded=degraded,
-        threshold=plain(judge.threshold_),
+        threshold=judge.threshold_ if math.isfinite(judge.threshold_) else None,
         threshold_reason=judge.rule_.reason_,
         results=results,
         notes=notes,

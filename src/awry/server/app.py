@@ -17,6 +17,7 @@ from awry.server.batches import Batches
 from awry.server.errors import MEDIA_TYPE, add_handlers
 from awry.server.gate import Gate
 from awry.server.metrics import Metrics
+from awry.server.quick import Quick
 from awry.server.routes import datasets, detect, events, health, jobs, models
 from awry.server.schemas import Problem
 
@@ -82,12 +83,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         redoc_url=None,
         responses=_PROBLEMS,
     )
-    app.state.service, app.state.metrics, app.state.batches = service, metrics, batches
+    app.state.service, app.state.metrics = service, metrics
     add_handlers(app)
     app.include_router(health.router)
     for module in (detect, datasets, models, jobs, events):
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)
+    app.add_middleware(Quick, service=service, metrics=metrics, batches=batches)
     app.add_middleware(Gate, service=service, metrics=metrics)
     if service.settings.cors_origins:
         app.add_middleware(

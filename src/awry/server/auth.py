@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -21,14 +21,14 @@ _bearer = HTTPBearer(auto_error=False, description="An API key made with `awry k
 _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
 
-def key_of(request: Request) -> str | None:
+def key_of(headers: Mapping[str, str]) -> str | None:
     """The API key a request carries."""
-    kind, _, text = request.headers.get("authorization", "").partition(" ")
-    given = text.strip() if kind.lower() == "bearer" else request.headers.get("x-api-key")
+    kind, _, text = headers.get("authorization", "").partition(" ")
+    given = text.strip() if kind.lower() == "bearer" else headers.get("x-api-key")
     return given or None
 
 
-def identify(service: Service, request: Request) -> Caller:
+def identify(service: Service, headers: Mapping[str, str]) -> Caller:
     """Who asks.
 
     Raises
@@ -37,7 +37,7 @@ def identify(service: Service, request: Request) -> Caller:
         401 where a key is missing or not known; 403 where a page of another site asks a service
         that needs no key.
     """
-    text = key_of(request)
+    text = key_of(headers)
     if text is not None:
         found = service.keys.check(text)
         if found is None:
@@ -45,8 +45,8 @@ def identify(service: Service, request: Request) -> Caller:
         return found
     if service.settings.needs_key:
         raise _unauthorized("an API key is needed: Authorization: Bearer awry_…")
-    origin = request.headers.get("origin")
-    local = _host(f"//{request.headers.get('host', '')}") in LOCAL_HOSTS
+    origin = headers.get("origin")
+    local = _host(f"//{headers.get('host', '')}") in LOCAL_HOSTS
     ours = origin is None or _host(origin) in LOCAL_HOSTS
     # A page from elsewhere, open in a browser here, must not use a service without keys.
     if not local or not (ours or origin in service.settings.cors_origins):

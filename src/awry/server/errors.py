@@ -78,6 +78,11 @@ def add_handlers(app: FastAPI) -> None:
 
 
 def _awry(_: Request, error: Exception) -> JSONResponse:
+    return refusal(error)
+
+
+def refusal(error: Exception) -> JSONResponse:
+    """What is answered to a request that ended in an error of awry's."""
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 422)
     later = {"Retry-After": "1"} if status == 503 else None
     if isinstance(error, ops.OpsError):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import threading
 import time
-import uuid
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Any
 
 import sqlalchemy as sa
-from fastapi import HTTPException, Request
+from fastapi import HTTPException
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -73,22 +74,24 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        begun, request = time.perf_counter(), Request(scope)
-        given = request.headers.get("x-request-id", "")
-        request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+        begun = time.perf_counter()
+        # Of a header given twice, the first counts.
+        headers = {k.decode("latin-1"): v.decode("latin-1") for k, v in reversed(scope["headers"])}
+        given = headers.get("x-request-id", "")
+        request_id = given if _REQUEST_ID.match(given) else os.urandom(16).hex()
         seen: dict[str, Any] = {"status": 500}
 
         async def tell(message: Message) -> None:
             if message["type"] == "http.response.start":
                 seen["status"] = message["status"]
-                headers = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
-                message = {**message, "headers": headers}
+                told = [*message.get("headers", []), (b"x-request-id", request_id.encode())]
+                message = {**message, "headers": told}
             await send(message)
 
         try:
             try:
-                await self._admit(scope, request)
-                await self.app(scope, self._bounded(request, receive), tell)
+                await self._admit(scope, headers)
+                await self.app(scope, self._bounded(headers, receive), tell)
             except HTTPException as error:
                 refusal = problem(error.status_code, str(error.detail), headers=error.headers)
                 await refusal(scope, receive, tell)
@@ -98,15 +101,15 @@ class Gate:
         finally:
             seconds = time.perf_counter() - begun
             route = getattr(scope.get("route"), "path", "none")
-            self.metrics.answered(request.method, route, seen["status"], seconds)
+            self.metrics.answered(scope["method"], route, seen["status"], seconds)
             _log.info(
                 "%s %s %d",
-                request.method,
+                scope["method"],
                 route,
                 seen["status"],
                 extra={
                     "request_id": request_id,
-                    "method": request.method,
+                    "method": scope["method"],
                     "route": route,
                     "status": seen["status"],
                     "ms": round(1e3 * seconds, 2),
@@ -114,17 +117,17 @@ class Gate:
                 },
             )
 
-    async def _admit(self, scope: Scope, request: Request) -> None:
+    async def _admit(self, scope: Scope, headers: Mapping[str, str]) -> None:
         """Let a request in before its body is read, or raise."""
         scope.setdefault("state", {})
-        if request.url.path in OPEN or request.method == "OPTIONS":
+        if scope["path"] in OPEN or scope["method"] == "OPTIONS":
             return
-        address = request.client.host if request.client else "nobody"
+        address = scope["client"][0] if scope.get("client") else "nobody"
         try:
-            if key_of(request) is None:  # no need to ask the database
-                caller = identify(self.service, request)
+            if key_of(headers) is None:  # no need to ask the database
+                caller = identify(self.service, headers)
             else:
-                caller = await run_in_threadpool(identify, self.service, request)
+                caller = await run_in_threadpool(identify, self.service, headers)
         except HTTPException:
             # Guessing keys has its rate, too.
             self._charge(f"address {address}")
@@ -141,12 +144,12 @@ class Gate:
                 headers={"Retry-After": str(max(1, round(seconds)))},
             )
 
-    def _bounded(self, request: Request, receive: Receive) -> Receive:
+    def _bounded(self, headers: Mapping[str, str], receive: Receive) -> Receive:
         """``receive``, until the body is longer than allowed."""
         settings = self.service.settings
-        upload = request.headers.get("content-type", "").startswith("multipart/form-data")
+        upload = headers.get("content-type", "").startswith("multipart/form-data")
         limit = settings.max_upload_bytes if upload else settings.max_body_bytes
-        told = request.headers.get("content-length", "")
+        told = headers.get("content-length", "")
         if told.isdecimal() and int(told[:19]) > limit:
             raise _too_large(limit)
         read = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -23,6 +24,7 @@ class Metrics:
 
     def __init__(self, service: Service) -> None:
         self.registry = CollectorRegistry()
+        self._children: dict[Any, Any] = {}
         self._queue = _Queue(service)
         self.registry.register(self._queue)
         self._requests = Counter(
@@ -45,13 +47,20 @@ class Metrics:
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request; ``route`` is its template, so that there are few."""
         method = method if method in _METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
+        self._child(self._requests, method, route, str(status)).inc()
+        self._child(self._seconds, route).observe(seconds)
 
     def judged(self, model: str | None, method: str, rows: int, flagged: int) -> None:
         """Count rows that were judged."""
-        self._rows.labels(model or "", method).inc(rows)
-        self._flagged.labels(model or "", method).inc(flagged)
+        self._child(self._rows, model or "", method).inc(rows)
+        self._child(self._flagged, model or "", method).inc(flagged)
+
+    def _child(self, metric: Any, *labels: str) -> Any:
+        """``metric`` with its labels, which are few."""
+        found = self._children.get((metric, labels))
+        if found is None:
+            found = self._children[metric, labels] = metric.labels(*labels)
+        return found
 
     def text(self) -> bytes:
         """All of it, as Prometheus reads it; where there are several processes, of all of them."""

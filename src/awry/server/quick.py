@@ -6,29 +6,39 @@ also says what is wrong.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections import OrderedDict
+from itertools import chain
+from types import SimpleNamespace
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import Request, Response
+import numpy as np
+from fastapi import Response
 from msgspec import Meta
+from msgspec.structs import astuple
 from starlette.concurrency import run_in_threadpool
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from awry.core.errors import AwryError
 from awry.ops.answers import Answer, Ask
-from awry.ops.detect import Judging
 from awry.ops.names import PATTERN
-from awry.server.bodies import SURROGATE, StrictRoute
+from awry.ops.service import Service
+from awry.server.batches import Batches
+from awry.server.bodies import SURROGATE
+from awry.server.errors import refusal
+from awry.server.metrics import Metrics
 
+#: Where rows are judged.
+PATHS = ("/detect", "/v1/detect")
 #: Characters of a column's name.
 _NAME = 1_000
-#: Bodies of fewer bytes are decoded as rows, whatever they hold.
-_LONG = 16_384
+#: Bodies of more bytes are worth a decoder of their own, and so many of these are kept.
+_LONG, _SHAPES = 16_384, 4
 
 
-class _Body(msgspec.Struct, forbid_unknown_fields=True):
+class _Asked(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     """As :class:`~awry.server.schemas.DetectRequest`."""
 
-    data: list[dict[str, Any]]
     method: Annotated[str, Meta(min_length=1, max_length=100)] = "auto"
     model: Annotated[str, Meta(pattern=PATTERN)] | None = None
     version: Annotated[int, Meta(ge=1, le=2**31 - 1)] | None = None
@@ -36,69 +46,153 @@ class _Body(msgspec.Struct, forbid_unknown_fields=True):
     explain: bool = False
 
 
-_decode = msgspec.json.Decoder(_Body).decode
+class _Rows(_Asked, kw_only=True):
+    data: list[dict[str, Any]]
+
+
+_decode = msgspec.json.Decoder(_Rows).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class QuickRoute(StrictRoute):
-    """The route that judges rows."""
+class Quick:
+    """Middleware that answers requests to judge rows where it can.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """A handler that tries the quick way first."""
-        ordinary = super().get_route_handler()
+    Long bodies that hold nothing but the numbers of a model are decoded as just that, once such a
+    body has been seen.
+    """
 
-        async def quick(request: Request) -> Response:
-            body = await request.body()
-            state = request.app.state
-            ask = None
-            if request.headers.get("content-type") == "application/json":
-                ask = _read(body, state.service.judging)
-            if ask is None:
-                return await ordinary(_again(request, body))
-            answer = await state.batches.answer(ask)
-            if answer is None:
-                answer = await run_in_threadpool(state.service.judging.answer, ask)
-            return answered(request, answer)
+    def __init__(self, app: ASGIApp, service: Service, metrics: Metrics, batches: Batches) -> None:
+        self._app, self._judging = app, service.judging
+        self._metrics, self._batches = metrics, batches
+        self._shapes: OrderedDict[tuple[str, ...], msgspec.json.Decoder[Any]] = OrderedDict()
 
-        return quick
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] not in PATHS or not _is_json(scope):
+            await self._app(scope, receive, send)
+            return
+        # Any key that is let in may judge, so no role is asked for here.
+        body = await _read(receive)
+        if body is None:
+            return
+        try:
+            answer = await self._answer(body)
+        except AwryError as error:
+            scope["route"] = SimpleNamespace(path=scope["path"])
+            await refusal(error)(scope, receive, send)
+            return
+        if answer is None:
+            await self._app(scope, _again(body, receive), send)
+            return
+        scope["route"] = SimpleNamespace(path=scope["path"])
+        await answered(self._metrics, answer)(scope, receive, send)
+
+    async def _answer(self, body: bytes) -> Answer | None:
+        ask = self._ask_numbers(body) if len(body) > _LONG else None
+        if ask is not None:
+            return await self._batches.answer(ask)
+        ask = self._ask(body)
+        if ask is None:
+            return None
+        answer = await self._batches.answer(ask)
+        if answer is None:
+            return await run_in_threadpool(self._judging.answer, ask)
+        if len(body) > _LONG:
+            names = await run_in_threadpool(self._judging.numbers_of, ask)
+            if names is not None:
+                self._learn_shape(tuple(names))
+        return answer
+
+    def _ask(self, body: bytes) -> Ask | None:
+        try:
+            found = _decode(body)
+        except (ValueError, RecursionError):
+            return None
+        # As many brackets as flat rows have: nothing is nested.
+        if body.count(b"{") != len(found.data) + 1 or body.count(b"[") != 1:
+            return None
+        if b"\\u" in body and SURROGATE.search(body):
+            return None
+        ask = self._judging.ask(found.data, flat=True, **_options(found))
+        return None if max(map(len, ask.columns), default=0) > _NAME else ask
+
+    def _ask_numbers(self, body: bytes) -> Ask | None:
+        """The request, where its rows are of a known shape."""
+        for names, decoder in reversed(self._shapes.items()):
+            try:
+                found = decoder.decode(body)
+            except (ValueError, RecursionError):
+                continue
+            self._shapes.move_to_end(names)
+            return self._judging.ask_numbers(names, _matrix(found.data), **_options(found))
+        return None
+
+    def _learn_shape(self, names: tuple[str, ...]) -> None:
+        row = msgspec.defstruct(
+            "Row",
+            [(f"x{i}", float | None) for i in range(len(names))],
+            rename=dict(zip((f"x{i}" for i in range(len(names))), names, strict=True)),
+            forbid_unknown_fields=True,
+            gc=False,
+        )
+        asked = msgspec.defstruct(
+            "Asked", [("data", list[row])], bases=(_Asked,), forbid_unknown_fields=True,
+            kw_only=True,
+        )  # type: ignore[valid-type]  # fmt: skip
+        self._shapes[names] = msgspec.json.Decoder(asked)
+        while len(self._shapes) > _SHAPES:
+            self._shapes.popitem(last=False)
 
 
-def answered(request: Request, answer: Answer) -> Response:
+def answered(metrics: Metrics, answer: Answer) -> Response:
     """The response, with its rows counted."""
     model = answer.model
-    request.app.state.metrics.judged(
-        model and model["name"], answer.method, answer.rows, answer.flagged
-    )
+    metrics.judged(model and model["name"], answer.method, answer.rows, answer.flagged)
     return Response(_encode(answer), media_type="application/json")
 
 
-def _read(body: bytes, judging: Judging) -> Ask | None:
+def _options(asked: _Asked) -> dict[str, Any]:
+    return {
+        "method": asked.method,
+        "model": asked.model,
+        "version": asked.version,
+        "threshold": asked.threshold,
+        "explain": asked.explain,
+    }
+
+
+def _matrix(rows: list[Any]) -> np.ndarray:
+    """The fields of ``rows`` as floats, NaN for None, shape (n, m)."""
+    if not rows:
+        return np.empty((0, 0))
+    width = len(rows[0].__struct_fields__)
     try:
-        found = _decode(body)
-    except (ValueError, RecursionError):
-        return None
-    rows = found.data
-    # As many brackets as flat rows have: nothing is nested (nor in quotes, or it takes longer).
-    if body.count(b"{") != len(rows) + 1 or body.count(b"[") != 1:
-        return None
-    if b"\\u" in body and SURROGATE.search(body):
-        return None
-    ask = judging.ask(
-        rows,
-        flat=True,
-        method=found.method,
-        model=found.model,
-        version=found.version,
-        threshold=found.threshold,
-        explain=found.explain,
-    )
-    return None if max(map(len, ask.columns), default=0) > _NAME else ask
+        values = chain.from_iterable(map(astuple, rows))
+        return np.fromiter(values, np.float64, len(rows) * width).reshape(len(rows), width)
+    except TypeError:
+        return np.array(list(map(astuple, rows)), dtype=np.float64)
 
 
-def _again(request: Request, body: bytes) -> Request:
-    """``request``, with its body to be read once more."""
+def _is_json(scope: Scope) -> bool:
+    return scope["method"] == "POST" and (b"content-type", b"application/json") in scope["headers"]
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
 
-    return Request(request.scope, receive)
+async def _read(receive: Receive) -> bytes | None:
+    """The whole body; None where the client has gone."""
+    parts = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        parts.append(message.get("body", b""))
+        if not message.get("more_body"):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _again(body: bytes, receive: Receive) -> Receive:
+    """Gives ``body`` once more, then what ``receive`` gives."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return again

@@ -8,12 +8,13 @@ from fastapi import APIRouter, Request
 
 from awry.server.auth import Reader, TheService, Writer
 from awry.server.bodies import StrictRoute
-from awry.server.quick import QuickRoute, answered
+from awry.server.quick import answered
 from awry.server.schemas import BatchRequest, DetectAnswer, DetectRequest, Job
 
 router = APIRouter(prefix="/detect", tags=["detect"], route_class=StrictRoute)
 
 
+@router.post("", response_model=DetectAnswer, summary="Judge rows")
 def detect(asked: DetectRequest, request: Request, service: TheService, _: Reader) -> Any:
     """By the model that is named, else by the champion of the model of this method for these
     columns, else, where the rows are enough, by themselves.
@@ -28,17 +29,7 @@ def detect(asked: DetectRequest, request: Request, service: TheService, _: Reade
         threshold=asked.threshold,
         explain=asked.explain,
     )
-    return answered(request, answer)
-
-
-router.add_api_route(
-    "",
-    detect,
-    methods=["POST"],
-    response_model=DetectAnswer,
-    summary="Judge rows",
-    route_class_override=QuickRoute,
-)
+    return answered(request.app.state.metrics, answer)
 
 
 @router.post("/batch", response_model=Job, status_code=202, summary="Judge a data set, as a job")
