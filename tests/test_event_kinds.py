@@ -176,3 +176,11 @@ def test_missing_values_are_survived():
 )
 def test_durations(seconds, words):
     assert duration(seconds) == words
+
+
+def test_an_ordinary_value_in_an_odd_course_is_no_spike():
+    x = np.random.default_rng(0).normal(12, 1, (400, 1))
+    x[200] = 12.5
+    found = Describer(x, expected_band(x)).describe(200, 200)
+    assert found.kind == "odd shape"
+    assert "ordinary by itself" in found.words

@@ -171,6 +171,9 @@ class Describer:
                 f" here about {number(_round(expected[peak]))} was expected"
             )
         moved = "rose" if change > 0 else "fell"
+        if shape == "pulse" and abs(self.departure[a + peak, j]) <= WIDTH:
+            now = number(_round(x[peak]))
+            return "odd shape", f"{now}{length} is ordinary by itself, the course around it is not"
         if shape == "pulse":
             kind = "spike" if change > 0 else "dip"
             was = course.beside(a, b) + course.season[a + peak] * course.scale
