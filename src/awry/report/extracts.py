@@ -126,7 +126,8 @@ def _series(event: dict[str, Any], extract: dict[str, Any], threshold: float) ->
     first, peak, last = extract["place"]
     shown = SeriesEvent(
         first, last, peak, event["score"], SEVERITIES.index(event["severity"]), event["items"],
-        event["start"], event["end"], event["key"], event["kind"], extract["shows"], event["summary"],
+        event["start"], event["end"], event["key"], event["kind"], extract["shows"],
+        event["summary"],
     )  # fmt: skip
     times = (matrix("times") * 1e6).astype("datetime64[us]")
     return series_panels(
