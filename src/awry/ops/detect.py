@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, NamedTuple
@@ -53,6 +53,8 @@ class Judging:
     def __init__(self, models: Models, settings: Settings) -> None:
         self._models, self._settings = models, settings
         self._turns = threading.BoundedSemaphore(settings.max_detections)
+        #: Is told of each answer, and the seconds it took.
+        self.heard: Callable[[Ask, Answer, float], None] | None = None
 
     def detect(self, rows: Sequence[Mapping[str, Any]], **options: Any) -> Answer:
         """Score ``rows``, decide, and say why; ``options`` are those of :meth:`answer`."""
@@ -96,6 +98,12 @@ class Judging:
 
     def answer(self, ask: Ask) -> Answer:
         """The answer to a request; waits for its turn."""
+        begun = time.monotonic()
+        found = self._answer(ask)
+        self._tell([ask], [found], time.monotonic() - begun)
+        return found
+
+    def _answer(self, ask: Ask) -> Answer:
         with self._turn(), unfit("data"):
             registry.get(ask.method)
             chosen = self._choose(ask)
@@ -112,6 +120,7 @@ class Judging:
 
         None where a request takes longer and is one for :meth:`answer`.
         """
+        begun = time.monotonic()
         found: list[Answer | Exception | None] = [None] * len(asks)
         groups: dict[Any, tuple[_Chosen, list[int]]] = {}
         for i, ask in enumerate(asks):
@@ -128,7 +137,15 @@ class Judging:
                 members, self._each(chosen, [asks[i] for i in members], deadline), strict=True
             ):
                 found[i] = answer
+        self._tell(asks, found, time.monotonic() - begun)
         return found
+
+    def _tell(self, asks: Sequence[Ask], found: Sequence[Any], seconds: float) -> None:
+        if self.heard is None:
+            return
+        for ask, answer in zip(asks, found, strict=True):
+            if isinstance(answer, Answer):
+                self.heard(ask, answer, seconds)
 
     def numbers_of(self, ask: Ask) -> list[str] | None:
         """The columns of the model for ``ask``, if all are numbers: see :class:`Ask`."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -241,9 +242,9 @@ def _score_rows(number: int, made: Judgement) -> Iterable[tuple[Any, ...]]:
     for i in np.flatnonzero(~np.isfinite(made.scores)).tolist():
         values[i] = None
     severities = np.asarray(made.severity).tolist()
-    for item, at, score, severity in zip(
-        made.items, made.at.tolist(), values, severities, strict=True
-    ):
+    rows = zip(made.items, made.at.tolist(), values, severities, strict=True)
+    chosen = rows if made.kept is None else compress(rows, made.kept.tolist())
+    for item, at, score, severity in chosen:
         yield number, _text(item), at, score, severity
 
 

@@ -80,6 +80,10 @@ class Judgement:
         another judgement ended with may lie back to be the same; judgements that are whole by
         themselves have none.
     role : {"champion", "challenger"}
+    seconds : float, optional
+        That judging took; of a request, where these are many.
+    kept : ndarray of shape (n,), optional
+        Whether each score is kept by itself, and not only counted in its hour; all by default.
     """
 
     source: str
@@ -98,6 +102,7 @@ class Judgement:
     seconds: float | None = None
     job: str | None = None
     judged: float = field(default_factory=time.time)
+    kept: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         known = np.full(len(self.scores), np.nan) if self.at is None else self.at

@@ -16,6 +16,7 @@ from awry.ops.jobs import Jobs
 from awry.ops.keys import Keys
 from awry.ops.lookup import Lookup
 from awry.ops.models import Models
+from awry.ops.recorder import Recorder
 from awry.ops.settings import Settings
 from awry.ops.store import Store
 from awry.ops.upkeep import Upkeep
@@ -36,7 +37,7 @@ class Service:
     Attributes
     ----------
     store, keys, datasets, models, judging, jobs, workshop, findings, lookup, feedback,
-    upkeep
+    upkeep, recorder
         Its parts.
     """
 
@@ -53,6 +54,9 @@ class Service:
         self.lookup = Lookup(self.store)
         self.feedback = Feedback(self.store)
         self.upkeep = Upkeep(self.store, self.settings)
+        self.recorder = Recorder(self.findings, self.models)
+        if self.settings.record_requests:
+            self.judging.heard = self.recorder.hear
         self.jobs = Jobs(self.store, self.settings, self.workshop.kinds)
 
     def start(self) -> None:
@@ -65,11 +69,13 @@ class Service:
             sweep(self.settings.home / part, kept)
         self.jobs.start()
         self.upkeep.start()
+        self.recorder.start()
 
     def close(self) -> None:
         """Stop the workers and let go of the database."""
         self.jobs.close()
         self.upkeep.close()
+        self.recorder.close()
         self.store.close()
 
     def submit(self, kind: str, request: dict[str, Any], *, by: str) -> dict[str, Any]:

@@ -1,0 +1,168 @@
+"""Keeps what requests had judged, beside answering them: no request waits for the database."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import Any, NamedTuple
+
+import numpy as np
+import sqlalchemy as sa
+
+from awry.core.errors import AwryError
+from awry.data.tables import as_table
+from awry.ops.answers import Answer, Ask
+from awry.ops.findings import Findings
+from awry.ops.judgement import Found, Judgement
+from awry.ops.models import Models
+from awry.report import extracts
+from awry.result import SEVERITIES, Reason
+
+_log = logging.getLogger(__name__)
+
+#: Rows that may wait to be written; of more, the newest are not kept.
+_WAITING = 200_000
+#: Rows written at a time that are not flagged; of more, their hour's counts and sketch are kept.
+_CALM = 10_000
+#: Seconds between writes, and by which flagged requests of one event may be apart.
+_PAUSE, _GAP = 1.0, 60.0
+#: Name of the requests that no model answered.
+_THEMSELVES = "requests"
+_LEVELS = {name or None: level for level, name in enumerate(SEVERITIES)}
+
+
+class _Heard(NamedTuple):
+    number: int
+    at: float
+    seconds: float
+    ask: Ask
+    answer: Answer
+
+
+class Recorder:
+    """Takes answers and writes them once a second, those of one model together.
+
+    Attributes
+    ----------
+    lost : int
+        Rows that were not kept since the process began, because the database was too slow.
+    """
+
+    def __init__(self, findings: Findings, models: Models) -> None:
+        self._findings, self._models = findings, models
+        self._heard: deque[_Heard] = deque()
+        self._rows = self._requests = self.lost = 0
+        self._lock, self._stop = threading.Lock(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def hear(self, ask: Ask, answer: Answer, seconds: float) -> None:
+        """Take a request and its answer, which must not be changed any more."""
+        with self._lock:
+            if self._rows + answer.rows > _WAITING:
+                self.lost += answer.rows
+                return
+            self._rows += answer.rows
+            self._requests += 1
+            self._heard.append(_Heard(self._requests, time.time(), seconds, ask, answer))
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._loop, name="awry-recorder", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Write what is left, and stop."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(10.0)
+
+    def flush(self) -> None:
+        """Write what was heard."""
+        with self._lock:
+            heard, self._heard = list(self._heard), deque()
+            self._rows = 0
+        groups: dict[Any, list[_Heard]] = {}
+        for one in heard:
+            model = one.answer.model or {"name": None, "version": None}
+            key = (model["name"], model["version"], one.answer.threshold)
+            groups.setdefault(key, []).append(one)
+        for (name, version, threshold), members in groups.items():
+            made = _judgement(members, name, version, threshold)
+            self._add_event(made, members)
+            self._findings.record(made)
+
+    def _add_event(self, made: Judgement, heard: list[_Heard]) -> None:
+        """All that is flagged at one time is one event; the highest score says why."""
+        flagged = np.flatnonzero(made.severity)
+        if not len(flagged):
+            return
+        assert made.at is not None
+        peak = int(flagged[np.argmax(np.nan_to_num(made.scores[flagged], nan=-np.inf))])
+        ends = np.cumsum([one.answer.rows for one in heard])
+        request = int(np.searchsorted(ends, peak, "right"))
+        ask, row = heard[request].ask, peak - int(ends[request] - heard[request].answer.rows)
+        table = as_table({name: [values[row]] for name, values in ask.columns.items()})
+        why = self._reasons(made, table)
+        at = made.at[flagged]
+        extract = extracts.of_rows(
+            np.arange(float(len(made.scores))), made.scores, made.severity, peak, timed=False
+        )
+        made.events = [
+            Found(
+                int(flagged[0]), int(flagged[-1]), peak, float(made.scores[peak]),
+                int(made.severity.max()), len(flagged), float(at.min()), float(at.max()),
+                kind="row" if len(flagged) == 1 else "rows",
+                words="; ".join(map(str, why)) or "unusual as a whole",
+                item=made.items[peak], reasons=why,
+                extract=extract | {"row": extracts.cells(table)[0]},
+                features=[reason.column for reason in why],
+            )
+        ]  # fmt: skip
+
+    def _reasons(self, made: Judgement, table: Any) -> list[Reason]:
+        if made.model is None:
+            return []
+        try:
+            judge: Any = self._models.load(made.model, made.version)[1]
+            return list(judge.reasons(table, 5)[0]) if hasattr(judge, "reasons") else []
+        except AwryError:  # such as a model of series, which one row is not enough for
+            return []
+
+    def _loop(self) -> None:
+        while not self._stop.wait(_PAUSE):
+            self._try()
+        self._try()
+
+    def _try(self) -> None:
+        try:
+            self.flush()
+        except sa.exc.SQLAlchemyError as error:
+            told = str(error).partition("\n")[0]
+            _log.error("the database did not take what requests had judged: %s", told)
+        except Exception:
+            _log.exception("what requests had judged could not be kept")
+
+
+def _judgement(
+    heard: list[_Heard], name: str | None, version: int | None, threshold: float | None
+) -> Judgement:
+    results = [row for one in heard for row in one.answer.results]
+    scores = np.array([row.score for row in results], dtype=float)
+    severity = np.array([_LEVELS[row.severity] for row in results], dtype=np.int64)
+    kept = severity > 0
+    kept[np.flatnonzero(~kept)[:_CALM]] = True
+    return Judgement(
+        source=name or _THEMSELVES,
+        origin="request",
+        items=[f"{one.number}/{row.row}" for one in heard for row in one.answer.results],
+        scores=scores,
+        severity=severity,
+        at=np.repeat([one.at for one in heard], [len(one.answer.results) for one in heard]),
+        model=name,
+        version=version,
+        threshold=threshold,
+        gap=_GAP,
+        seconds=float(np.mean([one.seconds for one in heard])),
+        kept=kept,
+    )
