@@ -58,7 +58,7 @@ class Why(msgspec.Struct):
     share: float | None
 
 
-class Judged(msgspec.Struct):
+class Judged(msgspec.Struct, gc=False):
     """One row: judged, unless it has problems."""
 
     row: int

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
 from typing import Any
@@ -35,7 +36,9 @@ def run(settings: Settings, *, processes: int = 1, log_level: str = "info") -> N
     }
     log_to_stderr(log_level)
     if processes == 1:
-        uvicorn.run(create_app(settings), **options)
+        app = create_app(settings)
+        gc.freeze()  # what is there now stays, and need not be looked at again and again
+        uvicorn.run(app, **options)
         return
     # The others read their settings from the environment, as this one did.
     os.environ |= {
@@ -53,4 +56,6 @@ def run(settings: Settings, *, processes: int = 1, log_level: str = "info") -> N
 def create_worker() -> FastAPI:
     """The application of one of several processes."""
     log_to_stderr(os.environ.get(_LOG_LEVEL, "info"))
-    return create_app(Settings.from_environment())
+    app = create_app(Settings.from_environment())
+    gc.freeze()
+    return app
