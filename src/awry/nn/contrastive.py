@@ -17,6 +17,8 @@ from awry.nn.network import Batch, Network
 _MOST_VALUES = 1 << 24
 #: Steps towards the centre of the smallest ball.
 _BALL_STEPS = 300
+#: Of its kernel, over the variance of all dimensions together: Sohn et al., section 4.1.
+_NARROWNESS = 10.0
 #: Usual deviations of the noise and of the factors that views of windows have; least share of a
 #: window that a view keeps; pieces that it is cut into.
 _JITTER, _SCALING, _LEAST_KEPT, _PIECES = 0.05, 0.1, 0.5, 4
@@ -57,6 +59,8 @@ class ContrastiveNetwork(Network):
 
     encoder: nn.Module
     reference: Tensor
+    weight: Tensor
+    narrowness: Tensor
     middle: Tensor
     whitening: Tensor
 
@@ -75,13 +79,15 @@ class ContrastiveNetwork(Network):
         self.head, self.n_reference, self.nu = head, n_reference, nu
         self.n_neighbors, self.temperature = min(n_neighbors, n_reference), temperature
         self.projection = mlp([width, width, width], dropout=dropout)
-        if head == "knn":
-            self.register_buffer("reference", torch.zeros(n_reference, width))
-            self.rows_at_once = max(1, min(4096, _MOST_VALUES // n_reference))
-        else:
-            self.register_buffer("middle", torch.zeros(width))
         if head == "mahalanobis":
+            self.register_buffer("middle", torch.zeros(width))
             self.register_buffer("whitening", torch.eye(width))
+            return
+        self.register_buffer("reference", torch.zeros(n_reference, width))
+        self.rows_at_once = max(1, min(4096, _MOST_VALUES // n_reference))
+        if head == "svdd":
+            self.register_buffer("weight", torch.zeros(n_reference))
+            self.register_buffer("narrowness", torch.ones(()))
 
     def views(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Two views of each item, the shape of ``x``."""
@@ -95,13 +101,15 @@ class ContrastiveNetwork(Network):
     def on_end(self, batches: Callable[[], Iterator[Batch]]) -> None:
         """Fit the head on the embeddings of a fair sample of the training items."""
         z = self._sample(batches())
-        if self.head == "knn":
-            self.reference.copy_(z)
-        elif self.head == "svdd":
-            self.middle.copy_(ball_centre(z, self.nu))
-        else:
+        if self.head == "mahalanobis":
             self.middle.copy_(z.mean(dim=0))
             self.whitening.copy_(whitening_of(z))
+            return
+        self.reference.copy_(z)
+        if self.head == "svdd":
+            spread = z.shape[1] * z.var(correction=0)
+            self.narrowness.copy_(_NARROWNESS / spread.clamp_min(1e-12))
+            self.weight.copy_(ball_weights(self._kernel(z), self.nu))
 
     def _sample(self, batches: Iterator[Batch]) -> Tensor:
         """Embeddings of ``n_reference`` items, each as likely as any other to be among them."""
@@ -116,32 +124,42 @@ class ContrastiveNetwork(Network):
 
     def score(self, x: Tensor) -> Tensor:
         z = self.encoder(x)
-        if self.head == "knn":
-            return self._knn(z)
-        away = z - self.middle
         if self.head == "mahalanobis":
-            away = away @ self.whitening
-        return (away**2).sum(dim=1)
-
-    def _knn(self, z: Tensor) -> Tensor:
-        near = (self.reference**2).sum(dim=1) - 2 * z @ self.reference.T
-        last = near.topk(self.n_neighbors, dim=1, largest=False).indices[:, -1]
+            return (((z - self.middle) @ self.whitening) ** 2).sum(dim=1)
+        if self.head == "svdd":
+            # The squared distance from the centre less what is the same for all.
+            return 1 - self._kernel(z) @ self.weight
+        last = self._squares(z).topk(self.n_neighbors, dim=1, largest=False).indices[:, -1]
         # By differences, which are exact where sums of squares cancel.
         return ((z - self.reference[last]) ** 2).sum(dim=1).sqrt()
 
+    def _kernel(self, z: Tensor) -> Tensor:
+        """The Gaussian kernel of embeddings (n, w) and those kept: (n, m)."""
+        return torch.exp(-self.narrowness * self._squares(z))
 
-def ball_centre(z: Tensor, nu: float) -> Tensor:
-    """Centre of the smallest ball that leaves at most a share ``nu`` of ``z`` (n, w) outside.
+    def _squares(self, z: Tensor) -> Tensor:
+        kept = self.reference
+        squares = (z**2).sum(dim=1, keepdim=True) + (kept**2).sum(dim=1) - 2 * z @ kept.T
+        return squares.clamp_min(0.0)
 
-    The dual of Tax & Duin's SVDD with a linear kernel by the method of Frank & Wolfe: the best
-    vertex of the feasible weights has them all on the ``nu`` n farthest points.
+
+def ball_weights(kernel: Tensor, nu: float) -> Tensor:
+    """Weights of m points in the centre of the smallest ball around all but ``nu`` m of them.
+
+    Given by their kernel (m, m). The dual of Tax & Duin's SVDD by the method of Frank & Wolfe: of
+    all feasible weights the best to move to is an even weight of the ``nu`` m points that are
+    farthest from the centre.
     """
-    outside = max(1, int(nu * len(z)))
-    centre = z.mean(dim=0)
+    outside = max(1, int(nu * len(kernel)))
+    weight = torch.full_like(kernel[0], 1 / len(kernel))
+    near = kernel @ weight
     for step in range(_BALL_STEPS):
-        farthest = ((z - centre) ** 2).sum(dim=1).topk(outside).indices
-        centre = centre + 2 / (step + 3) * (z[farthest].mean(dim=0) - centre)
-    return centre
+        farthest = near.topk(outside, largest=False).indices
+        stride = 2 / (step + 3)
+        weight = (1 - stride) * weight
+        weight[farthest] += stride / outside
+        near = near + stride * (kernel[:, farthest].mean(dim=1) - near)
+    return weight
 
 
 def whitening_of(z: Tensor) -> Tensor:

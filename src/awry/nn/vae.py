@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from awry.nn.blocks import mlp
 from awry.nn.losses import bernoulli_nll, gaussian_nll, kl_to_standard_normal
+from awry.nn.mixed import MixedColumns
 from awry.nn.network import Batch, Network
 
 #: Bounds of log-variances: a constant column's would fall without end, a far row's explode.
@@ -18,12 +19,16 @@ _LEAST, _MOST = -6.0, 6.0
 class VAENetwork(Network):
     """Encoder q(z | x), decoder p(x | z), both Gaussian, or p Bernoulli for columns of 0 and 1.
 
+    Of columns that hold codes of categories p is categorical.
+
     Parameters
     ----------
     sizes : sequence of int
         Widths from the input to the latent variable.
     binary : sequence of bool, length d
         Columns with a Bernoulli likelihood.
+    columns : MixedColumns or None
+        Which columns hold codes, and how they are taken in.
     score : {"reconstruction_probability", "elbo", "kl", "mahalanobis"}
     beta : float
         Weight of the KL term.
@@ -45,6 +50,7 @@ class VAENetwork(Network):
         sizes: Sequence[int],
         binary: Sequence[bool],
         *,
+        columns: MixedColumns | None = None,
         score: str,
         beta: float,
         warm_up: float,
@@ -57,12 +63,17 @@ class VAENetwork(Network):
         self.which, self.beta, self.warm_up, self.warmth = score, beta, warm_up, 1.0
         *hidden, latent = sizes
         style = {"activation": activation, "batch_norm": batch_norm, "dropout": dropout}
-        self.encoder = mlp(hidden, linear_end=False, **style)  # type: ignore[arg-type]
+        self.columns = columns
+        taken = hidden[0] if columns is None else columns.width
+        self.encoder = mlp([taken, *hidden[1:]], linear_end=False, **style)  # type: ignore[arg-type]
         self.to_mean = nn.Linear(hidden[-1], latent)
         self.to_log_variance = nn.Linear(hidden[-1], latent)
         self.decoder = mlp([latent, *hidden[:0:-1]], linear_end=False, **style)  # type: ignore[arg-type]
         self.to_x = nn.Linear(hidden[1], hidden[0])
         self.to_x_log_variance = nn.Linear(hidden[1], hidden[0])
+        if columns is not None:
+            self.to_levels = nn.Linear(hidden[1], columns.n_logits)
+            self.rows_at_once = columns.rows_at_once(n_draws)
         self.register_buffer("noise", torch.randn(n_draws, latent))
         self.register_buffer("binary", torch.tensor(list(binary)))
         self.register_buffer("latent_mean", torch.zeros(latent))
@@ -96,17 +107,22 @@ class VAENetwork(Network):
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of q(z | x), each (n, latent)."""
-        h = self.encoder(x)
+        h = self.encoder(x if self.columns is None else self.columns.embed(x))
         return self.to_mean(h), self.to_log_variance(h).clamp(_LEAST, _MOST)
 
     def nll(self, x: Tensor, z: Tensor) -> Tensor:
         """-log p(x_j | z) for each column, the shape of ``x``."""
         h = self.decoder(z)
         out, log_variance = self.to_x(h), self.to_x_log_variance(h).clamp(_LEAST, _MOST)
-        inside = x.clamp(0.0, 1.0)
+        numbers = x if self.columns is None else self.columns.numbers(x)
+        inside = numbers.clamp(0.0, 1.0)
         # Beyond 0 and 1 a Bernoulli variable has no likelihood; the distance is charged.
-        bernoulli = bernoulli_nll(inside, out) + (x - inside) ** 2
-        return torch.where(self.binary, bernoulli, gaussian_nll(x, out, log_variance))
+        bernoulli = bernoulli_nll(inside, out) + (numbers - inside) ** 2
+        found = torch.where(self.binary, bernoulli, gaussian_nll(numbers, out, log_variance))
+        if self.columns is None:
+            return found
+        entropies = self.columns.cross_entropy(x, self.to_levels(h))
+        return torch.where(self.columns.coded, entropies, found)
 
     # -- scores -----------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""SimCLR for series: windows that an embedding, learnt by knowing them again, puts by themselves."""
+"""SimCLR for series: windows that a learnt embedding puts by themselves."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ class SimCLRSeries(DeepSeriesDetector):
     head : {"mahalanobis", "knn", "svdd"}, default="mahalanobis"
         ``"mahalanobis"``: the squared distance from the mean, in terms of the spread, its
         covariance shrunk by Ledoit & Wolf's estimate. ``"knn"``: the distance from the k-th
-        nearest training window. ``"svdd"``: the squared distance from the centre of the smallest
-        ball around all but a share ν of them (Tax & Duin, linear kernel).
+        nearest training window. ``"svdd"``: how far out of the smallest ball around
+        all but a share ν of them, in the space of a Gaussian kernel (Tax & Duin), whose width is
+        that of Sohn et al.
     n_neighbors : int, default=5
         k of ``"knn"``; a training window is among its own neighbours.
     nu : float, default=0.1
@@ -69,7 +70,8 @@ class SimCLRSeries(DeepSeriesDetector):
     Chen et al.: "A Simple Framework for Contrastive Learning of Visual Representations", ICML
     2020. Um et al.: "Data Augmentation of Wearable Sensor Data for Parkinson's Disease Monitoring
     using Convolutional Neural Networks", ICMI 2017. Tax & Duin: "Support Vector Data Description",
-    Machine Learning 54, 2004. Ledoit & Wolf, Journal of Multivariate Analysis 88, 2004.
+    Machine Learning 54, 2004. Sohn et al.: "Learning and Evaluating Representations for Deep
+    One-Class Classification", ICLR 2021. Ledoit & Wolf, Journal of Multivariate Analysis 88, 2004.
 
     Examples
     --------
@@ -89,7 +91,7 @@ class SimCLRSeries(DeepSeriesDetector):
         paper="Chen et al., SimCLR, ICML; Um et al., Data Augmentation of Sensor Data, ICMI 2017",
         year=2020,
         fit_cost="O(T (L w + b) e), windows of L points, w weights, batches of b, e epochs",
-        score_cost="O(T L w), with knn O(T (L w + m)), m windows kept",
+        score_cost="O(T L w), with knn and svdd O(T (L w + m)), m windows kept",
         finds="odd shapes within a window, and windows far out",
         misses="what the views change: small noise, small shifts of level and of phase",
         extra="deep",

@@ -23,7 +23,7 @@ class ContrastiveDetector(DeepDetector):
     """
 
     # By comparison with usual rows: likenesses saturate, and with them their gradients.
-    _contributions = Detector._contributions
+    _contributions = Detector._contributions  # type: ignore[assignment]
 
     def _fit(self, X: FloatArray, y: IntArray | None) -> None:
         super()._fit(X[near(X)], y)

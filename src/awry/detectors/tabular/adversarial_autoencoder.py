@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
 from awry.core.params import integer, listing, option
-from awry.detectors.tabular.autoencoder import AutoEncoder, Layers
+from awry.detectors.tabular._bottleneck import Bottleneck, Layers
 
 if TYPE_CHECKING:
     from awry.nn.adversarial_autoencoder import AdversarialAutoEncoderNetwork
 
 
-class AdversarialAutoEncoder(AutoEncoder):
+class AdversarialAutoEncoder(Bottleneck):
     """Rows that codes drawn from a Gaussian cannot rebuild.
 
     An autoencoder whose codes, taken together, follow the prior N(0, 1). Every batch is learnt from

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
-from awry.core.params import any_of, boolean, integer, nothing, option
-from awry.detectors.deep import DeepDetector, Training
+from awry.core.inputs import FloatArray
+from awry.detectors.tabular._bottleneck import Bottleneck, Layers
+from awry.detectors.tabular._categories import CATEGORIES, learn_levels, mixed_columns
 
 if TYPE_CHECKING:
-    from awry.nn.network import Network
+    from awry.nn.autoencoder import AutoEncoderNetwork
 
 
-class Layers(Training, total=False):
-    """The parameters that every kind of :class:`AutoEncoder` has."""
-
-    latent: int | None
-    activation: str
-    batch_norm: bool
-
-
-class AutoEncoder(DeepDetector):
+class AutoEncoder(Bottleneck):
     """Rows that a network with a bottleneck cannot rebuild.
 
     The columns are standardised, squeezed through ever narrower layers and rebuilt by their mirror
     image; the network learns to make the mean squared error ‖x - x̂‖² small (equation 2), and the
     score of a row is that error, summed over its columns (equation 5). A column's contribution is
-    its own squared error.
+    its own squared error. Of columns that hold codes of categories the error is the cross-entropy.
 
     Parameters
     ----------
@@ -36,6 +29,11 @@ class AutoEncoder(DeepDetector):
         tanh keeps what is far out from being carried on in a straight line.
     batch_norm : bool, default=True
         Normalise what goes into each activation over the batch.
+    categories : list of int or str, or None, default=None
+        Places or names of columns that hold codes of categories, whole numbers in no order: a
+        level becomes an embedding of half as many values as there are levels, 50 at most, and is
+        rebuilt as the chances of all levels, of which one is for any that was never seen. None
+        takes all columns for numbers; :func:`awry.detect` names those of a table's categories.
     **training
 
     Attributes
@@ -44,6 +42,10 @@ class AutoEncoder(DeepDetector):
         Losses, epoch by epoch.
     weights_ : dict of str to ndarray
         The network's weights.
+    categories_ : ndarray of int
+        Places of the columns of codes.
+    levels_ : list of ndarray
+        The codes each of them holds.
 
     Notes
     -----
@@ -83,35 +85,24 @@ class AutoEncoder(DeepDetector):
         extra="deep",
         stochastic=True,
     )
-    constraints = {
-        "latent": any_of(nothing(), integer(1)),
-        "activation": option("relu", "leaky_relu", "elu", "gelu", "silu", "sigmoid", "tanh"),
-        "batch_norm": boolean(),
-    }
+    constraints = {"categories": CATEGORIES}
 
     def __init__(
-        self,
-        *,
-        latent: int | None = None,
-        activation: str = "tanh",
-        batch_norm: bool = True,
-        **training: Unpack[Training],
+        self, *, categories: list[int | str] | None = None, **layers: Unpack[Layers]
     ) -> None:
-        super().__init__(**training)
-        self.latent = latent
-        self.activation = activation
-        self.batch_norm = batch_norm
+        super().__init__(**layers)
+        self.categories = categories
 
-    def _build(self, d: int) -> Network:
+    def _measure(self, X: FloatArray) -> None:
+        super()._measure(X)
+        learn_levels(self, X)
+
+    def _build(self, d: int) -> AutoEncoderNetwork:
+        columns = mixed_columns(self, d)
+        if columns is not None:
+            from awry.nn.mixed import MixedAutoEncoderNetwork
+
+            return MixedAutoEncoderNetwork(columns=columns, **self._layers(d))
         from awry.nn.autoencoder import AutoEncoderNetwork
 
         return AutoEncoderNetwork(**self._layers(d))
-
-    def _layers(self, d: int) -> dict[str, Any]:
-        """What the network of ``d`` columns is made of."""
-        return {
-            "sizes": [d, *self._widths(d), self.latent or self._narrow(d)],
-            "activation": self.activation,
-            "batch_norm": self.batch_norm,
-            "dropout": self.dropout,
-        }

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
 from awry.core.params import integer, listing, real
-from awry.detectors.tabular.autoencoder import AutoEncoder, Layers
+from awry.detectors.tabular._bottleneck import Bottleneck, Layers
 
 if TYPE_CHECKING:
     from awry.nn.dagmm import DAGMMNetwork
 
 
-class DAGMM(AutoEncoder):
+class DAGMM(Bottleneck):
     """Rows whose code and reconstruction errors are rare together.
 
     An autoencoder squeezes a row into a narrow code; the code, the relative distance

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
 from awry.core.params import option, real
-from awry.detectors.tabular.autoencoder import AutoEncoder, Layers
+from awry.detectors.tabular._bottleneck import Bottleneck, Layers
 
 if TYPE_CHECKING:
     from awry.nn.denoising_autoencoder import DenoisingAutoEncoderNetwork
 
 
-class DenoisingAutoEncoder(AutoEncoder):
+class DenoisingAutoEncoder(Bottleneck):
     """Rows that do not look like what noise was taken off.
 
     An autoencoder that is shown rows with noise and learns to rebuild them as they were: with

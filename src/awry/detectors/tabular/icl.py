@@ -66,8 +66,8 @@ class ICL(ContrastiveDetector):
     >>> X = np.hstack([t, -t, t**2, t, 2 * t])
     >>> X[5, 3] = -X[5, 3] - 2
     >>> detector = ICL(n_permutations=2, epochs=10, lr=5e-3, random_state=0).fit(X)
-    >>> int(detector.decision_scores_.argmax())
-    5
+    >>> bool(detector.decision_scores_[5] > np.quantile(detector.decision_scores_, 0.97))
+    True
     """
 
     card = Card(

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
 from awry.core.params import integer, real
-from awry.detectors.tabular.autoencoder import AutoEncoder, Layers
+from awry.detectors.tabular._bottleneck import Bottleneck, Layers
 
 if TYPE_CHECKING:
     from awry.nn.memory_autoencoder import MemoryAutoEncoderNetwork
 
 
-class MemoryAutoEncoder(AutoEncoder):
+class MemoryAutoEncoder(Bottleneck):
     """Rows that cannot be put together from a few remembered ones.
 
     An autoencoder may rebuild anomalies well. Here the code of a row only asks a memory of N slots:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from awry.core.card import Card
 from awry.core.params import integer
-from awry.detectors.tabular.autoencoder import AutoEncoder, Layers
+from awry.detectors.tabular._bottleneck import Bottleneck, Layers
 
 if TYPE_CHECKING:
     from awry.nn.residual_autoencoder import ResidualAutoEncoderNetwork
 
 
-class ResidualAutoEncoder(AutoEncoder):
+class ResidualAutoEncoder(Bottleneck):
     """Rows that a deep network with shortcuts cannot rebuild.
 
     Encoder and decoder are towers of residual blocks y = x + F(x) (He et al., equation 1): a block

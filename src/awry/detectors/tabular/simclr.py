@@ -29,8 +29,9 @@ class SimCLR(ContrastiveDetector):
     head : {"mahalanobis", "knn", "svdd"}, default="mahalanobis"
         ``"mahalanobis"``: the squared distance from the mean, in terms of the spread, its
         covariance shrunk by Ledoit & Wolf's estimate. ``"knn"``: the distance from the k-th
-        nearest training row. ``"svdd"``: the squared distance from the centre of the smallest ball
-        around all but a share ν of them (Tax & Duin, linear kernel).
+        nearest training row. ``"svdd"``: how far out of the smallest ball around
+        all but a share ν of them, in the space of a Gaussian kernel (Tax & Duin), whose width is
+        that of Sohn et al.
     n_neighbors : int, default=5
         k of ``"knn"``; a training row is among its own neighbours.
     nu : float, default=0.1
@@ -62,7 +63,8 @@ class SimCLR(ContrastiveDetector):
     Chen et al.: "A Simple Framework for Contrastive Learning of Visual Representations", ICML
     2020. Bahri et al.: "SCARF: Self-Supervised Contrastive Learning using Random Feature
     Corruption", ICLR 2022. Tax & Duin: "Support Vector Data Description", Machine Learning 54,
-    2004. Ledoit & Wolf, Journal of Multivariate Analysis 88, 2004.
+    2004. Sohn et al.: "Learning and Evaluating Representations for Deep One-Class Classification",
+    ICLR 2021. Ledoit & Wolf, Journal of Multivariate Analysis 88, 2004.
 
     Examples
     --------
@@ -82,7 +84,7 @@ class SimCLR(ContrastiveDetector):
         paper="Chen et al., SimCLR, ICML; Bahri et al., SCARF, ICLR 2022",
         year=2020,
         fit_cost="O(n (w + b) e), w weights, batches of b rows, e epochs",
-        score_cost="O(n w), with knn O(n (w + m)), m rows kept",
+        score_cost="O(n w), with knn and svdd O(n (w + m)), m rows kept",
         finds="rows that break the relations between columns, and rows far out",
         misses="odd values of columns that say nothing of the others",
         extra="deep",

@@ -10,6 +10,7 @@ from awry.core.card import Card
 from awry.core.inputs import FloatArray
 from awry.core.params import any_of, boolean, integer, nothing, option, real
 from awry.detectors.deep import DeepDetector, Training
+from awry.detectors.tabular._categories import CATEGORIES, learn_levels, mixed_columns
 
 if TYPE_CHECKING:
     from awry.nn.vae import VAENetwork
@@ -19,10 +20,10 @@ class VAE(DeepDetector):
     """Rows that a learnt distribution would hardly bring forth.
 
     An encoder gives each row x a Gaussian q(z | x), a decoder each z a distribution p(x | z) of
-    rows: Gaussian with a variance of its own for each column, Bernoulli for columns of 0 and 1. The
-    networks learn to make -E_q log p(x | z) + β KL(q(z | x) ‖ N(0, 1)) small (Kingma & Welling,
-    equation 10, one draw per row; β of Higgins et al., equation 4), β rising from 0 at first
-    (Bowman et al., section 3.1).
+    rows: Gaussian with a variance of its own for each column, Bernoulli for columns of 0 and 1,
+    categorical for columns that hold codes of categories. The networks learn to make
+    -E_q log p(x | z) + β KL(q(z | x) ‖ N(0, 1)) small (Kingma & Welling, equation 10, one draw per
+    row; β of Higgins et al., equation 4), β rising from 0 at first (Bowman et al., section 3.1).
 
     Parameters
     ----------
@@ -39,6 +40,12 @@ class VAE(DeepDetector):
     likelihood : {"auto", "gaussian", "bernoulli"}, default="auto"
         Of the columns; "auto" takes Bernoulli for those that hold 0 and 1 and nothing else.
         "bernoulli" brings all columns to [0, 1] by their least and greatest value first.
+    categories : list of int or str, or None, default=None
+        Places or names of columns that hold codes of categories, whole numbers in no order: a
+        level becomes an embedding of half as many values as there are levels, 50 at most, and its
+        likelihood is categorical, with one level more for any that was never seen. None takes all
+        columns for numbers; :func:`awry.detect` names those of a table's categories. The "kl" and
+        "mahalanobis" scores are explained by gradients, which do not reach codes.
     beta : float, default=1.0
         Weight of the KL term in learning.
     warm_up : float, default=0.2
@@ -58,6 +65,10 @@ class VAE(DeepDetector):
         The network's weights.
     binary_ : ndarray of shape (d,)
         Columns with a Bernoulli likelihood.
+    categories_ : ndarray of int
+        Places of the columns of codes.
+    levels_ : list of ndarray
+        The codes each of them holds.
 
     Notes
     -----
@@ -99,6 +110,7 @@ class VAE(DeepDetector):
         "score_type": option("reconstruction_probability", "elbo", "kl", "mahalanobis"),
         "latent": any_of(nothing(), integer(1)),
         "likelihood": option("auto", "gaussian", "bernoulli"),
+        "categories": CATEGORIES,
         "beta": real(0),
         "warm_up": real(0, 1),
         "n_draws": integer(1),
@@ -112,6 +124,7 @@ class VAE(DeepDetector):
         score_type: str = "reconstruction_probability",
         latent: int | None = None,
         likelihood: str = "auto",
+        categories: list[int | str] | None = None,
         beta: float = 1.0,
         warm_up: float = 0.2,
         n_draws: int = 10,
@@ -123,6 +136,7 @@ class VAE(DeepDetector):
         self.score_type = score_type
         self.latent = latent
         self.likelihood = likelihood
+        self.categories = categories
         self.beta = beta
         self.warm_up = warm_up
         self.n_draws = n_draws
@@ -135,11 +149,12 @@ class VAE(DeepDetector):
         if self.likelihood == "bernoulli":
             self.binary_ = np.ones(X.shape[1], dtype=bool)
             self.center_, self.scale_ = least, np.where(most > least, most - least, self.scale_)
-            return
-        two = (least == 0) & (most == 1) & ((X == 0) | (X == 1)).all(axis=0)
-        self.binary_ = two & (self.likelihood == "auto")
-        self.center_ = np.where(self.binary_, 0.0, self.center_)
-        self.scale_ = np.where(self.binary_, 1.0, self.scale_)
+        else:
+            two = (least == 0) & (most == 1) & ((X == 0) | (X == 1)).all(axis=0)
+            self.binary_ = two & (self.likelihood == "auto")
+            self.center_ = np.where(self.binary_, 0.0, self.center_)
+            self.scale_ = np.where(self.binary_, 1.0, self.scale_)
+        learn_levels(self, X)
 
     def _build(self, d: int) -> VAENetwork:
         from awry.nn.vae import VAENetwork
@@ -147,6 +162,7 @@ class VAE(DeepDetector):
         return VAENetwork(
             [d, *self._widths(d), self.latent or self._narrow(d)],
             self.binary_.tolist(),
+            columns=mixed_columns(self, d),
             score=self.score_type,
             beta=self.beta,
             warm_up=self.warm_up,
