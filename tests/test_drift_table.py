@@ -1,0 +1,163 @@
+"""Drift of tables of mixed columns, its command and its page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from awry.cli import app
+from awry.core.errors import DataError
+from awry.drift.table import JOINT_TESTS, LEVEL_TESTS, NUMBER_TESTS, TableDrift
+
+
+def shop(seed: int, n: int = 1500) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    start = pd.Timestamp("2026-01-01")
+    return pd.DataFrame(
+        {
+            "when": start + pd.to_timedelta(np.sort(rng.uniform(0, 28 * 86400, n)), unit="s"),
+            "day": (start + pd.to_timedelta(rng.integers(0, 28, n), unit="D")).date,
+            "amount": rng.gamma(2, 20, n).round(2),
+            "weight": np.where(rng.random(n) < 0.1, np.nan, rng.normal(5, 1, n)),
+            "city": rng.choice(["Rome", "Oslo", "Paris"], n, p=[0.5, 0.3, 0.2]),
+            "member": rng.random(n) < 0.4,
+            "currency": "EUR",
+            "note": [
+                " ".join(["word"] * k + [str(i)]) for i, k in enumerate(rng.integers(3, 30, n))
+            ],
+            "order_id": np.arange(n) + 10_000,
+        }
+    )
+
+
+def test_nothing_drifts_where_nothing_moved() -> None:
+    found = TableDrift().fit(shop(0)).test(shop(1))
+    assert not found
+    names = {f.feature for f in found.features}
+    assert names == {"when (hour)", "day (weekday)", "amount", "weight", "weight (missing)", "city",
+                     "member", "currency", "note (length)"}  # fmt: skip
+    assert any("order_id is not compared" in note for note in found.notes)
+
+
+def _later_hours(t: pd.DataFrame) -> pd.Series:
+    return t["when"].dt.normalize() + (t["when"] - t["when"].dt.normalize()) / 3
+
+
+MOVES: dict[str, tuple[str, Any]] = {
+    "when (hour)": ("when", _later_hours),
+    "day (weekday)": (
+        "day",
+        lambda t: [d if d.weekday() < 5 else d.replace(day=5) for d in t["day"]],
+    ),
+    "amount": ("amount", lambda t: t["amount"] * 1.5),
+    "weight (missing)": ("weight", lambda t: t["weight"].where(np.arange(len(t)) % 2 == 0)),
+    "city": ("city", lambda t: t["city"].where(np.arange(len(t)) % 3 != 0, "Berlin")),
+    "member": ("member", lambda t: ~t["member"]),
+    "currency": ("currency", lambda t: np.where(np.arange(len(t)) % 4 == 0, "USD", "EUR")),
+    "note (length)": ("note", lambda t: t["note"] + " and so on"),
+}
+
+
+@pytest.mark.parametrize("feature", MOVES)
+def test_the_feature_that_moved_is_the_one_named(feature: str) -> None:
+    column, move = MOVES[feature]
+    new = shop(1)
+    new[column] = move(new)
+    assert [f.feature for f in TableDrift().fit(shop(0)).test(new).drifted] == [feature]
+
+
+def test_the_change_is_told_in_words_and_shares() -> None:
+    new = shop(1)
+    new["amount"] *= 2
+    new.loc[new["city"] == "Rome", "city"] = "Berlin"
+    found = {f.feature: f for f in TableDrift().fit(shop(0)).test(new).features}
+    assert found["amount"].change.startswith("median ")
+    before, now = found["amount"].change.split(",")[0].removeprefix("median ").split(" → ")
+    assert float(now) == pytest.approx(2 * float(before), rel=0.15)
+    assert "(new) 0 % → 5" in found["city"].change
+    for feature in found.values():
+        assert feature.shares.reference.sum() == pytest.approx(1)
+        assert feature.shares.current.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("numbers", NUMBER_TESTS)
+@pytest.mark.parametrize("levels", LEVEL_TESTS)
+def test_every_choice_of_tests_sees_what_moved(numbers: str, levels: str) -> None:
+    old, new = shop(0, 600)[["amount", "city"]], shop(1, 600)[["amount", "city"]]
+    test = TableDrift(numbers=numbers, levels=levels).fit(old)
+    assert not test.test(new)
+    new["amount"] *= 2.5
+    new["city"] = np.where(np.arange(600) % 2, "Oslo", new["city"])
+    assert {f.feature for f in test.test(new).drifted} == {"amount", "city"}
+
+
+@pytest.mark.parametrize("joint", JOINT_TESTS)
+def test_numbers_that_no_longer_move_together(joint: str) -> None:
+    rng = np.random.default_rng(0)
+    old, new = (rng.normal(size=(600, 1)) + 0.2 * rng.normal(size=(600, 3)) for _ in range(2))
+    test = TableDrift(joint=joint).fit(old)
+    assert not test.test(new)
+    found = test.test(rng.permuted(new, axis=0))
+    assert found
+    assert not found.drifted
+    assert found.to_dict()["joint"]["drifted"]
+
+
+def test_columns_that_are_missing_or_new_are_told_of() -> None:
+    old, new = shop(0), shop(1).drop(columns="city").assign(extra=1)
+    notes = TableDrift().fit(old).test(new).notes
+    assert "city is missing from the new data" in notes
+    assert "extra is new" in notes
+    with pytest.raises(DataError, match="no column that both"):
+        TableDrift().fit(old[["city"]]).test(new[["amount"]])
+    with pytest.raises(ValueError, match="numbers must be one of"):
+        TableDrift(numbers="t").fit(old)
+
+
+def run(*args: str) -> Any:
+    return CliRunner().invoke(app, ["drift", *args])
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> tuple[str, str]:
+    old, new = tmp_path / "old.csv", tmp_path / "new.parquet"
+    shop(0).to_csv(old, index=False)
+    shop(1).assign(amount=lambda t: t["amount"] * 2).to_parquet(new)
+    return str(old), str(new)
+
+
+def test_the_command_prints_a_table_writes_a_report_and_sets_its_code(
+    files: tuple[str, str], tmp_path: Path
+) -> None:
+    page = tmp_path / "drift.html"
+    shown = run(*files, "--report", str(page))
+    assert shown.exit_code == 0, shown.output
+    assert "1 of 9 features drifted" in shown.output
+    text = page.read_text()
+    assert text.count("<figure") == 9
+    assert "http" not in text.replace("http://www.w3.org", "")
+    assert run(*files, "--fail-on-drift").exit_code == 1
+    assert run(*files, "--fail-on-drift", "--ignore", "amount").exit_code == 0
+
+
+def test_the_command_prints_json(files: tuple[str, str]) -> None:
+    out = json.loads(run(*files, "--json", "--test", "wasserstein", "--correction", "none").output)
+    first = out["features"][0]
+    assert (first["feature"], first["test"], first["drifted"]) == ("amount", "Wasserstein", True)
+    assert out["rows"] == {"reference": 1500, "current": 1500}
+
+
+def test_names_of_columns_and_levels_are_text_on_the_page(tmp_path: Path) -> None:
+    from awry.report.drift_page import write_drift
+
+    data = {"<b>a</b>": ["<i>x</i>", "y"] * 50, "n": list(range(50)) * 2}
+    found = TableDrift().fit(data).test(data)
+    page = write_drift(found, tmp_path / "p.html", reference="<r>", current="c", settings={})
+    assert not {"<b>a", "<i>x", "<r>"} & set(page.read_text().split())
+    assert "<i>x</i>" not in page.read_text()
