@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
-
 from tests.servers import mock_kafka, wait_until
 
 KILLS, EVENTS = 20, 24_000

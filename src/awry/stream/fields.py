@@ -45,8 +45,7 @@ class Fields(Configurable):
     clip : float, default=5.0
         Standard deviations at which a value is learnt when it is farther.
     max_texts : int, default=10_000
-        Texts of one field that are counted; when there are more, counts are halved and those of
-        less than one forgotten.
+        Texts of one field that are counted; when there are more, the rarer half is forgotten.
 
     Attributes
     ----------
@@ -171,8 +170,8 @@ class Fields(Configurable):
                 counts[text] = count + 1.0
                 total += 1.0
                 if len(counts) > self.max_texts:
-                    self.counts_[j] = counts = {t: c / 2 for t, c in counts.items() if c >= 2}
-                    total = sum(counts.values())
+                    kept = sorted(counts.items(), key=lambda pair: -pair[1])
+                    self.counts_[j] = counts = dict(kept[: self.max_texts // 2])
             self.totals_[j] = total
         return out
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from awry.core.optional import optional
+from awry.stream.worker import LATENCIES
 
 if TYPE_CHECKING:
     from awry.stream.worker import Worker
@@ -16,16 +17,6 @@ def serve(worker: Worker, port: int) -> int:
     client = optional("prometheus_client", extra="server", needed_by="--metrics-port")
     registry = client.CollectorRegistry()
     registry.register(_Collector(worker))
-    latency = client.Histogram(
-        "awry_stream_latency_seconds", "From an event's arrival to its score being kept.",
-        buckets=(0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10), registry=registry,
-    )  # fmt: skip
-
-    def listen(seconds: list[float]) -> None:
-        for one in seconds:
-            latency.observe(one)
-
-    worker.tally.listener = listen
     server, _ = client.start_http_server(port, addr="127.0.0.1", registry=registry)
     return int(server.server_port)
 
@@ -40,7 +31,11 @@ class _Collector:
         return []
 
     def collect(self) -> Iterator[Any]:
-        from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+        from prometheus_client.core import (
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            HistogramMetricFamily,
+        )
 
         worker, tally = self._worker, self._worker.tally
         for name, words, value in (
@@ -53,6 +48,13 @@ class _Collector:
             yield CounterMetricFamily(f"awry_stream_{name}", words, value=value)
         yield GaugeMetricFamily(
             "awry_stream_partitions", "Partitions of this worker.", value=len(worker.lanes)
+        )
+        ends = [f"{end:g}" for end in LATENCIES[:-1]] + ["+Inf"]
+        yield HistogramMetricFamily(
+            "awry_stream_latency_seconds",
+            "From an event's arrival to its score being kept.",
+            buckets=list(zip(ends, tally.latencies.cumsum().tolist(), strict=True)),
+            sum_value=tally.latency_seconds,
         )
         lag = worker.source.lag()
         if lag is not None:

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from awry.core.errors import AwryError
+from awry.core.inputs import FloatArray, IntArray
 from awry.ops.store import Store
 from awry.stream.lane import Lane
 from awry.stream.ledger import Ledger, TakenOverError, item
@@ -26,8 +27,8 @@ SEVERITIES = ("", "warning", "critical", "emergency")
 _SHARE = 0.1
 #: Seconds between tries when the database does not answer, and after how many to give up.
 _RETRY, _PATIENCE = 1.0, 60.0
-#: Latencies kept for quantiles.
-_KEPT = 10_000
+#: Upper ends, in seconds, of the steps in which latencies are counted.
+LATENCIES = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, np.inf)
 
 
 @dataclass
@@ -40,15 +41,15 @@ class Tally:
     late: int = 0
     commits: int = 0
     commit_seconds: float = 0.0
-    latencies: list[float] = field(default_factory=list)
-    #: Called with the latencies (seconds) of each commit's events.
-    listener: Callable[[list[float]], None] | None = None
+    #: Events by the time from their arrival to being kept, in the steps of LATENCIES.
+    latencies: IntArray = field(default_factory=lambda: np.zeros(len(LATENCIES), dtype=np.int64))
+    latency_seconds: float = 0.0
 
-    def took(self, seconds: list[float]) -> None:
+    def took(self, seconds: FloatArray) -> None:
         """Note the time from arrival to being kept of some events."""
-        self.latencies = (self.latencies + seconds)[-_KEPT:]
-        if self.listener is not None:
-            self.listener(seconds)
+        steps = np.searchsorted(LATENCIES, seconds)
+        self.latencies += np.bincount(steps, minlength=len(LATENCIES))
+        self.latency_seconds += float(seconds.sum())
 
 
 class Worker:
@@ -208,7 +209,7 @@ class Worker:
             self.tally.events += len(part)
             self.tally.anomalies += int((part.severity > 0).sum())
             self.tally.late += sum(part.late)
-            self.tally.took((now - part.arrived).tolist())
+            self.tally.took(now - part.arrived)
         self.tally.dead += len(lane.dead)
         self._deliver(lane)
         lane.clear()

@@ -26,7 +26,7 @@ class FileSink(Sink):
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
-        self._path = Path(address.host + address.path if address.host else address.path)
+        self._path = Path(address.host + address.path).absolute()
         if not self._path.parent.is_dir():
             raise DataError(f"the folder {str(self._path.parent)!r} does not exist")
 

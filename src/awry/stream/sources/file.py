@@ -33,7 +33,8 @@ class FileSource(SinglePartition):
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)
-        self._path = Path(address.host + address.path if address.host else address.path)
+        self._path = Path(address.host + address.path).absolute()
+        self.name = self.topic = f"file://{self._path}"
         self._follow = address.take("follow", True, bool)
         start = address.take("from", "start")
         if start not in ("start", "end"):

@@ -1,0 +1,372 @@
+"""Judging of a partition: what comes out depends on the order of its events alone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+import awry
+from awry.core.errors import DataError
+from awry.core.params import ParameterError
+from awry.kernels import key_features, online_scale
+from awry.stream.features import KeyFeatures
+from awry.stream.fields import Fields
+from awry.stream.keys import KeyStore, TemporarySpill
+from awry.stream.lane import Lane
+from awry.stream.plan import Plan, seconds
+from awry.stream.records import Batch, Position
+from awry.stream.rules import make_rule
+from awry.stream.threshold import BLOCK, OnlineThreshold
+from awry.stream.watermark import Held, Watermark
+
+
+def events(n: int, keys: int = 30) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(0)
+    found = [
+        {"k": f"k{rng.integers(keys)}", "at": 1e9 + 20.0 * i + float(rng.uniform(0, 100)),
+         "a": float(rng.normal()), "b": float(rng.lognormal()), "c": "xyz"[rng.integers(3)],
+         "lat": 48.0, "lon": 11.0 + 0.01 * float(rng.random())}
+        for i in range(n)
+    ]  # fmt: skip
+    for i in range(900, n, 100):
+        found[i]["a"] = 40.0
+    return found
+
+
+def run(plan: Plan, records: list[dict[str, Any]], cut: int, *, reload: bool = False) -> Any:
+    """Scores, severities and offsets of records taken ``cut`` at a time."""
+    spill = TemporarySpill()
+    lane = Lane(plan, "t", 0, spill)
+    parts = []
+    for at in range(0, len(records), cut):
+        some = [json.dumps(r).encode() for r in records[at : at + cut]]
+        offsets = list(range(at, at + len(some)))
+        lane.feed(Batch("t", 0, offsets, some, Position(at + len(some)), 5.0))
+        parts += lane.judged
+        lane.clear()
+        if reload:
+            saved = lane.save()
+            if lane.store is not None:
+                lane.store.put_away()
+            lane = Lane(plan, "t", 0, spill, saved)
+    lane.drain()
+    parts += lane.judged
+    columns = ("offsets", "scores", "severity", "times")
+    return {name: np.concatenate([getattr(p, name) for p in parts]) for name in columns}
+
+
+PLANS = {
+    "plain": {},
+    "trees": {"detector": "half_space_trees", "params": {"max_depth": 4}},
+    "batch detector": {"detector": "ecod"},
+    "keys": {"key": "k", "time": "at", "amount": "b", "place": ("lat", "lon"), "capacity": 16},
+    "a detector a key": {"key": "k", "per_key": True, "capacity": 16},
+    "in order": {"time": "at", "lateness": 60.0},
+}
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_neither_cuts_nor_restarts_change_what_comes_out(name: str) -> None:
+    records = events(1_500)
+    plans = [Plan(**{"ignore": ("at", "k"), **PLANS[name]}) for _ in range(3)]
+    whole = run(plans[0], records, 1_500)
+    assert sorted(whole["offsets"]) == list(range(1_500))
+    assert (whole["severity"] > 0).any() or name not in ("plain", "keys")
+    for other in (run(plans[1], records, 77), run(plans[2], records, 130, reload=True)):
+        for column, values in whole.items():
+            np.testing.assert_array_equal(other[column], values, err_msg=column)
+
+
+def test_planted_anomalies_are_found() -> None:
+    found = run(Plan(ignore=("at", "k", "lat", "lon")), events(3_000), 500)
+    flagged = set(found["offsets"][found["severity"] > 0])
+    assert set(range(900, 3_000, 100)) <= flagged
+    assert len(flagged) < 35
+
+
+def test_a_key_is_held_beside_its_own_past() -> None:
+    rng = np.random.default_rng(1)
+    usual = {f"k{i}": 10.0 ** (i % 4) for i in range(20)}
+    records = [
+        {"k": k, "at": 1e9 + 60.0 * i, "b": usual[k] * float(rng.uniform(0.9, 1.1))}
+        for i, k in enumerate(rng.choice(list(usual), 4_000))
+    ]
+    # An amount that is usual, but not of this key.
+    records[3_500] |= {"k": "k0", "b": 500.0}
+    shared = {"ignore": ("at", "k"), "time": "at"}
+    blind = run(Plan(**shared), records, 500)["scores"]
+    aware = run(Plan(key="k", amount="b", **shared), records, 500)["scores"]
+    assert (blind[300:] > blind[3_500]).mean() > 0.05
+    assert aware[3_500] == np.nanmax(aware[1_000:])
+
+
+def test_features_of_keys_are_what_they_are_called() -> None:
+    features = KeyFeatures(16, TemporarySpill())
+    at = 1_700_000_000.0
+    time = at + np.array([0.0, 60.0, 120.0, 4_000.0, 3_990.0])
+    amount = np.array([10.0, 20.0, 15.0, 30.0, np.nan])
+    place = np.array([[0.0, 0.0], [0.0, 1.0], [np.nan, 0.0], [0.0, 1.0], [0.0, 2.0]])
+    X = features.update(["k"] * 5, time, amount, place)
+    assert X[:3, 0].tolist() == [1.0, 2.0, 3.0]
+    assert X[3, 0] <= 2.0
+    # Before the third: 10 and 20, mean 15, spread 5. Before the fourth: mean 15, spread 4.08.
+    np.testing.assert_allclose(X[2:4, 1], [0.0, 15 / np.std([10, 20, 15])])
+    np.testing.assert_allclose(X[1:4, 2], np.log1p([60.0, 60.0, 3_880.0]))
+    degree = 2 * np.pi * 6371.0088 / 360
+    np.testing.assert_allclose(X[[1, 3], 3], [degree, 0.0], atol=1e-9)
+    np.testing.assert_allclose(X[1, 4], degree * 60)
+    # The fifth came late: no time since the last, and its place is not the last one.
+    assert X[4, 2] == 0.0
+    later = features.update(["k"], time[3:4] + 60, amount[:1], place[3:4])
+    assert later[0, 3] == 0.0
+    fresh = features.update(["other"], time[:1], amount[:1], place[:1])[0]
+    assert fresh[0] == 1.0
+    assert np.isnan(fresh[1:]).all()
+
+
+def test_thirty_days_pass() -> None:
+    features = KeyFeatures(16, TemporarySpill())
+    days = np.arange(40)
+    X = features.update(
+        ["k"] * 40, 1.7e9 + 86_400.0 * days, np.where(days < 5, 1_000.0, 10.0 + days % 3),
+        np.full((40, 2), np.nan),
+    )  # fmt: skip
+    assert X[20, 1] < 0
+    assert abs(X[39, 1]) < 2  # the large ones are forgotten
+
+
+def test_a_distance_is_the_length_of_the_great_circle() -> None:
+    # Paris to New York.
+    assert key_features.kilometres(48.8566, 2.3522, 40.7128, -74.0060) == pytest.approx(5837, abs=3)
+
+
+def test_a_key_store_forgets_nothing_within_its_bound() -> None:
+    rng, spill = np.random.default_rng(0), TemporarySpill()
+    start = {"n": np.zeros(1), "m": np.zeros((2, 2), dtype=np.int32)}
+    store, true = KeyStore(start, 50, spill), {}
+    for _ in range(300):
+        keys = [f"k{i}" for i in rng.integers(400, size=20)]
+        for key, slot in zip(keys, store.slots(keys), strict=True):
+            store.arrays["n"][slot] += 1
+            store.arrays["m"][slot, 1, 0] -= 1
+            true[key] = true.get(key, 0) + 1
+        if store.crowded:
+            store.put_away()
+        assert len(store) <= 70
+    slots = store.slots(list(true)[:20])
+    assert [int(store.arrays["n"][s, 0]) for s in slots] == [true[k] for k in list(true)[:20]]
+    assert [int(-store.arrays["m"][s, 1, 0]) for s in slots] == [true[k] for k in list(true)[:20]]
+
+
+# -- fields ---------------------------------------------------------------------------------------
+
+
+def test_fields_are_taken_for_what_they_are() -> None:
+    records: list[dict[str, Any]] = [
+        {"id": i, "name": f"n{i}", "at": f"2024-01-01T00:{i // 60:02}:{i % 60:02}",
+         "s": "ab"[i % 2], "n": f"{i % 9}", "o": {"x": i % 5}, "l": [1], "none": None,
+         "flag": i % 2 == 0}
+        for i in range(100)
+    ]  # fmt: skip
+    fields = Fields()
+    X = fields.fit(records)
+    assert fields.numbers_ == ["n", "o.x", "flag"]
+    assert fields.texts_ == ["s"]
+    assert X.shape == (100, 4)
+
+
+def test_what_is_missing_or_new_changes_nothing() -> None:
+    rng = np.random.default_rng(0)
+    records = [{"a": float(a), "b": float(b)} for a, b in rng.normal(size=(300, 2)) * [1, 1e6]]
+    fields = Fields()
+    fields.fit(records)
+    before = fields.mean_.copy(), fields.var_.copy()
+    odd: list[dict[str, Any]] = [
+        {}, {"a": None, "b": float("nan")}, {"a": "what", "b": float("inf")}, {"a": [1], "new": 3},
+    ]  # fmt: skip
+    assert (fields.transform(odd) == 0).all()
+    np.testing.assert_array_equal((fields.mean_, fields.var_), before)
+    assert fields.unknown_ == {"new": 1}
+    # Whatever the unit, a deviation is told in standard deviations.
+    np.testing.assert_allclose(fields.transform([{"a": 10.0, "b": 1e7}]), 10.0, rtol=0.25)
+
+
+def test_scales_follow_the_stream_and_no_outlier() -> None:
+    rng = np.random.default_rng(0)
+    fields = Fields(weight=0.01)
+    fields.fit([{"a": float(a)} for a in rng.normal(size=300)])
+    fields.transform([{"a": 1e9}])
+    assert fields.transform([{"a": 3.0}])[0, 0] == pytest.approx(3.0, rel=0.3)
+    fields.transform([{"a": float(a)} for a in rng.normal(50, 10, size=5_000)])
+    assert fields.transform([{"a": 80.0}])[0, 0] == pytest.approx(3.0, rel=0.3)
+
+
+def test_the_scaling_kernel_against_its_formula() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(50, 2)) * 3
+    x[7, 0] = np.nan
+    mean, var, seen = np.zeros(2), np.ones(2), np.full(2, 10.0)
+    out = np.empty_like(x)
+    m, v, n = mean.copy(), var.copy(), seen.copy()
+    online_scale.run(x, mean, var, seen, 0.02, 2.0, 1e6, out)
+    for i in range(50):
+        for j in range(2):
+            if np.isnan(x[i, j]):
+                assert out[i, j] == 0
+                continue
+            assert out[i, j] == pytest.approx((x[i, j] - m[j]) / np.sqrt(v[j]))
+            gap = np.clip(x[i, j] - m[j], -2 * np.sqrt(v[j]), 2 * np.sqrt(v[j]))
+            n[j] += 1
+            w = max(0.02, 1 / n[j])
+            m[j], v[j] = m[j] + w * gap, (1 - w) * (v[j] + w * gap**2)
+    np.testing.assert_allclose(mean, m)
+    np.testing.assert_allclose(var, v)
+
+
+def test_rare_texts_stand_out_and_counts_are_bounded() -> None:
+    rng = np.random.default_rng(0)
+    fields = Fields(max_texts=50)
+    fields.fit([{"s": "abc"[i]} for i in rng.integers(3, size=300)])
+    usual, rare = fields.transform([{"s": "a"}, {"s": "never"}])[:, 0]
+    assert rare > usual + 3
+    fields.transform([{"s": str(i)} for i in range(1_000)])
+    assert len(fields.counts_[0]) <= 51
+    assert "a" in fields.counts_[0]
+
+
+def test_nothing_to_judge_is_told() -> None:
+    with pytest.raises(DataError, match="no field"):
+        Fields().fit([{"id": i} for i in range(100)])
+
+
+# -- order, threshold, rules ----------------------------------------------------------------------
+
+
+def test_events_are_let_go_in_order_and_late_ones_told() -> None:
+    times = [10.0, 12.0, 11.0, 30.0, 29.0, 5.0, float("nan"), 50.0, 41.0]
+    mark = Watermark(lateness=10.0).start()
+    free, late = mark.push([Held(t, i, {}, 0.0) for i, t in enumerate(times)])
+    assert [e.offset for e in free] == [0, 2, 1, 5, 4, 3, 6]
+    assert [e.offset for e, is_late in zip(free, late, strict=True) if is_late] == [5]
+    other = Watermark(lateness=10.0).start()
+    other.refill(mark.dump())
+    assert [e.offset for e in other.drain()] == [8, 7] == [e.offset for e in mark.drain()]
+
+
+def test_what_is_held_is_bounded() -> None:
+    mark = Watermark(lateness=1e9, most=5).start()
+    free, _ = mark.push([Held(float(-i % 7), i, {}, 0.0) for i in range(20)])
+    assert len(free) == 15
+    assert len(mark.heap) == 5
+
+
+def test_an_attack_is_not_learnt_but_a_new_normal_is() -> None:
+    rng = np.random.default_rng(0)
+    threshold = OnlineThreshold("quantile:0.99", window=1_000, every=500, patience=3_000).start()
+    assert not threshold.decide(rng.normal(size=500)).any()
+    before = threshold.threshold_
+    assert 1.5 < before < 4
+    for _ in range(5):
+        severity = threshold.decide(rng.normal(9, 1, size=4 * BLOCK))
+        assert (severity > 0).all()
+    assert threshold.threshold_ == before
+    assert threshold.frozen_ > 0
+    for _ in range(30):
+        severity = threshold.decide(rng.normal(9, 1, size=4 * BLOCK))
+    assert (severity > 0).mean() < 0.05
+    assert threshold.frozen_ == 0
+
+
+def test_a_threshold_keeps_its_bounds() -> None:
+    rng = np.random.default_rng(0)
+    bounded = OnlineThreshold("quantile:0.99", low=5.0, high=6.0).start()
+    bounded.decide(rng.normal(size=1_000))
+    assert bounded.threshold_ == 5.0
+
+
+def test_failed_logins_from_many_places_are_one_event() -> None:
+    rng = np.random.default_rng(0)
+    records = [
+        {"user": f"u{i % 5}", "at": 1e9 + i, "status": "ok" if rng.random() < 0.95 else "failed",
+         "place": f"p{rng.integers(20)}", "ms": float(rng.normal())}
+        for i in range(2_000)
+    ]  # fmt: skip
+    failed = {"user": "u1", "status": "failed"}
+    for i in range(1_500, 1_560, 2):
+        records[i] |= failed | {"place": f"q{i}"}
+    # As many of one place alone are no such attack.
+    for i in range(1_700, 1_760, 2):
+        records[i] |= failed | {"place": "home"}
+    rule = make_rule("burst:status=failed,by=user,distinct=place,window=60,count=20,least=15")
+    for cut in (2_000, 33):
+        lane = Lane(Plan(time="at", rules=(rule,)), "t", 0, TemporarySpill())
+        found: dict[int, Any] = {}
+        for at in range(0, 2_000, cut):
+            some = records[at : at + cut]
+            offsets = list(range(at, at + len(some)))
+            lane.feed(Batch("t", 0, offsets, some, Position(at), 0.0))
+            found |= {i: e for i, e in lane.episodes.items() if e["kind"] == "collective"}
+        assert [(e["key"], e["start"]) for e in found.values()] == [
+            ("u1", pytest.approx(1e9 + 1_537, abs=3, rel=0))
+        ]
+
+
+def test_a_rate_that_is_not_usual() -> None:
+    rng = np.random.default_rng(0)
+    per_minute = rng.poisson(50, size=60)
+    per_minute[40] = 300
+    per_minute[50] = 0
+    times = np.concatenate(
+        [60.0 * i + np.sort(rng.random(c)) * 60 for i, c in enumerate(per_minute)]
+    )
+    plan = Plan(rules=(make_rule("rate:window=60"),), time="t", gap=1.0)
+    lane = Lane(plan, "t", 0, TemporarySpill())
+    some = [{"t": float(t), "x": float(rng.normal())} for t in times]
+    lane.feed(Batch("t", 0, list(range(len(some))), some, Position(1), 0.0))
+    found = [e["start"] for e in lane.episodes.values() if e["kind"] == "rate"]
+    assert found == [41 * 60.0, 51 * 60.0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("flood:x=1", "no rule 'flood'"), ("burst:", "needs FIELD=VALUE"),
+     ("rate:window=soon", "window must be a number"), ("rate:many=3", "has no 'many'")],
+)  # fmt: skip
+def test_what_is_wrong_with_a_rule_is_told(text: str, words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        make_rule(text)
+
+
+def test_in_python() -> None:
+    records = events(1_500)
+    one = list(awry.stream(records, "streaming_gaussian", ignore=("at", "k")))
+    many = list(awry.stream(iter(records), "streaming_gaussian", batch=200, ignore=("at", "k")))
+    assert one == many
+    assert [v.offset for v in one] == list(range(1_500))
+    assert one[0].score is None
+    odd = one[1_200]
+    assert odd.anomaly
+    assert odd.reasons[0]["column"] == "a"
+    # The name stays a function, whatever parts of the package have been imported.
+    assert sum(1 for _ in awry.stream("generator://iot_sensors?n=500")) == 500
+
+
+def test_settings_that_do_not_fit_together_are_told() -> None:
+    for settings, words in (
+        ({"per_key": True}, "needs a key"),
+        ({"lateness": 3.0}, "lateness needs time"),
+        ({"warmup": 2}, "warmup must be"),
+        ({"detector": "lof_of_nothing"}, "lof_of_nothing"),
+    ):
+        with pytest.raises((ParameterError, ValueError), match=words):
+            Plan(**settings)
+
+
+def test_times_in_any_unit() -> None:
+    at = 1_700_000_000.0
+    assert [seconds(at * f) for f in (1, 1e3, 1e6, 1e9)] == [at] * 4
+    assert seconds("2023-11-14T22:13:20Z") == seconds("2023-11-14 22:13:20") == at
+    assert np.isnan([seconds(None), seconds("noon"), seconds([])]).all()
