@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext
-from itertools import compress
+from itertools import compress, repeat
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from awry.core.incidents import Incident
 from awry.core.plain import plain
-from awry.ops.judgement import Found, Judgement
+from awry.ops.judgement import Found, Judgement, Numbers
 from awry.ops.rollup import roll_up
 from awry.ops.store import Store, insert_rows
 from awry.ops.tables import event_features, events, incidents, judgements, scores
@@ -241,11 +241,11 @@ def _score_rows(number: int, made: Judgement) -> Iterable[tuple[Any, ...]]:
     values: list[float | None] = np.asarray(made.scores, dtype=float).tolist()
     for i in np.flatnonzero(~np.isfinite(made.scores)).tolist():
         values[i] = None
-    severities = np.asarray(made.severity).tolist()
-    rows = zip(made.items, made.at.tolist(), values, severities, strict=True)
-    chosen = rows if made.kept is None else compress(rows, made.kept.tolist())
-    for item, at, score, severity in chosen:
-        yield number, _text(item), at, score, severity
+    # Numbers of rows, of which there may be millions, need no look at their characters.
+    items = made.items if isinstance(made.items, Numbers) else map(_text, made.items)
+    severity = np.asarray(made.severity).tolist()
+    rows = zip(repeat(number), items, made.at.tolist(), values, severity, strict=False)
+    return rows if made.kept is None else compress(rows, made.kept.tolist())
 
 
 def _text(value: str, longest: int = _LONGEST) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -105,6 +105,8 @@ class Judgement:
     kept: np.ndarray | None = None
 
     def __post_init__(self) -> None:
+        if not len(self.items) == len(self.scores) == len(self.severity):
+            raise ValueError("a judgement needs an item, a score and a severity for each")
         known = np.full(len(self.scores), np.nan) if self.at is None else self.at
         self.at = np.where(np.isfinite(known), known, self.judged)
 
@@ -207,6 +209,9 @@ class Numbers(Sequence[str]):
 
     def __getitem__(self, i: Any) -> Any:
         return str(self._numbers[i])
+
+    def __iter__(self) -> Iterator[str]:
+        return map(str, self._numbers.tolist())
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
         return np.asarray(self._numbers, dtype)

@@ -134,11 +134,12 @@ judgements = sa.Table(
 scores = sa.Table(
     "scores", tables,
     sa.Column("id", Serial, primary_key=True),
-    sa.Column("judgement", Serial, sa.ForeignKey("judgements.id"), nullable=False, index=True),
+    sa.Column("judgement", Serial, sa.ForeignKey("judgements.id"), nullable=False),
     sa.Column("item", sa.String(300), nullable=False),  # row, or topic/partition/offset
     sa.Column("at", sa.Float, nullable=False),  # its own time, else when it was judged
     sa.Column("score", sa.Float),  # null: none could be given
     sa.Column("severity", sa.SmallInteger, nullable=False),  # 0: no anomaly
+    sa.Index("scores_by_judgement", "judgement", "severity"),
     sa.Index("anomalies", "at", "id", sqlite_where=sa.text("severity > 0"),
              postgresql_where=sa.text("severity > 0")),
 )  # fmt: skip

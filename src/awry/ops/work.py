@@ -29,6 +29,10 @@ from awry.ops.store import Store
 from awry.result import Result
 from awry.series_model import SeriesModel
 
+#: Of more rows than this the database keeps the scores of those flagged alone, for others would
+#: wait too long to write; the result's Parquet file holds every one.
+_KEPT = 1_000_000
+
 
 class Workshop:
     """Does the work of jobs, with the data sets and models of a service."""
@@ -93,6 +97,8 @@ class Workshop:
                     seconds=time.perf_counter() - begun,
                 )
             made["events"] = len(found.events)
+            if len(found.scores) > _KEPT:
+                found.kept = found.severity > 0
             os.replace(draft, target)
             with self._store.write() as connection:
                 self._findings.record(found, connection)

@@ -34,11 +34,12 @@ def upgrade() -> None:
     op.create_table(
         "scores",
         sa.Column("id", _SERIAL, primary_key=True),
-        sa.Column("judgement", _SERIAL, sa.ForeignKey("judgements.id"), nullable=False, index=True),
+        sa.Column("judgement", _SERIAL, sa.ForeignKey("judgements.id"), nullable=False),
         sa.Column("item", sa.String(300), nullable=False),
         sa.Column("at", sa.Float, nullable=False),
         sa.Column("score", sa.Float),
         sa.Column("severity", sa.SmallInteger, nullable=False),
+        sa.Index("scores_by_judgement", "judgement", "severity"),
         sa.Index("anomalies", "at", "id", sqlite_where=sa.text("severity > 0"),
                  postgresql_where=sa.text("severity > 0")),
     )  # fmt: skip
