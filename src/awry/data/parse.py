@@ -88,7 +88,7 @@ def apply(values: pa.Array, reading: Reading) -> tuple[pa.Array, np.ndarray]:
     The array is int64 where ``reading`` says so and every value is an integer, otherwise float64;
     or bool, timestamp in microseconds, or string with the words for "no value" made null.
     """
-    if _is_plain(reading):
+    if is_plain(reading):
         try:  # the quick way for most columns: no blanks, no words, no pattern
             return _cast(values, reading), np.empty(0, dtype=np.int64)
         except pa.ArrowInvalid:
@@ -177,7 +177,7 @@ def _commonest(words: pa.StringArray) -> str:
 def _number_array(text: pa.StringArray, reading: Reading) -> pa.Array:
     """Numbers by ``reading``; null where a value does not fit."""
     style, prefix, suffix = reading["style"], reading["prefix"], reading["suffix"]
-    if _is_plain(reading):
+    if is_plain(reading):
         try:
             return _cast(text, reading)
         except pa.ArrowInvalid:
@@ -204,7 +204,8 @@ def _number_array(text: pa.StringArray, reading: Reading) -> pa.Array:
     return pc.if_else(negative, pc.negate(size), size)
 
 
-def _is_plain(reading: Reading) -> bool:
+def is_plain(reading: Reading) -> bool:
+    """Whether numbers are written as programs write them, with nothing around them."""
     return reading["type"] == "number" and (
         reading["style"] == "plain" and not reading["prefix"] and not reading["suffix"]
     )

@@ -8,6 +8,7 @@ not depend on the rows beside it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, repeat
@@ -21,6 +22,7 @@ from awry.data.columns import ColumnProfile
 from awry.data.encode import Part, TableEncoder, encode_part
 from awry.data.encoders import FAR, MAX_LEVELS, Levels, Scaled, number_of
 from awry.data.novelty import find_novelties
+from awry.data.parse import is_plain
 from awry.data.tables import from_values, to_text
 from awry.data.values import labels
 
@@ -31,6 +33,10 @@ _OR_NONE = {int, float, type(None)}
 _LOOKED_UP = ("category", "boolean", "constant", "empty")
 #: Spellings of known values that a column remembers.
 _REMEMBERED = 4 * MAX_LEVELS
+#: Characters of a time that is remembered.
+_SHORT = 64
+#: How most numbers are written that come as text.
+_PLAIN = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?").fullmatch
 
 
 class Encoded(NamedTuple):
@@ -100,6 +106,7 @@ class RowEncoder:
         ]
         self._watched = [p for p in self.profiles if p.kind in ("identifier", "duplicate_of")]
         self._tabled = [p for p in self.profiles if p.kind in ("time", "text")]
+        self._times = {p.name: _Times(p) for p in self._tabled if p.kind == "time"}
         tabled = {p.name for p in self._tabled}
         self._tabled_parts = [place for place in places if place[0].source in tabled]
 
@@ -163,11 +170,22 @@ class RowEncoder:
         self._find_news([p], columns, novel, unfit)
 
     def _table(self, columns: Mapping[str, _Values], X: FloatArray, novel: Any, unfit: Any) -> None:
-        typed = {p.name: p.typed(_array(columns[p.name]))[0] for p in self._tabled}
-        for part, at in self._tabled_parts:
-            for j, column in enumerate(encode_part(part, typed), at.start):
+        typed = {}
+        for p in self._tabled:
+            if p.kind == "time":
+                seconds, wrong = self._times[p.name].read(columns[p.name])
+                values, missing = pa.array(seconds), np.isnan(seconds) & ~wrong
+            else:
+                values, misfits = p.typed(_array(columns[p.name]))
+                missing = values.is_null().to_numpy(zero_copy_only=False)
+                wrong = np.isin(np.arange(len(X)), misfits)
+            typed[p.name], at = values, self._at[p.name]
+            unfit[:, at] = wrong
+            known = p.stats["missing"] or p.stats["unfit"]
+            novel[:, at] = wrong if known else wrong | missing
+        for part, place in self._tabled_parts:
+            for j, column in enumerate(encode_part(part, typed), place.start):
                 X[:, j] = column
-        self._find_news(self._tabled, columns, novel, unfit)
 
     def _find_news(
         self, profiles: list[ColumnProfile], columns: Mapping[str, _Values], novel: Any, unfit: Any
@@ -313,12 +331,44 @@ class _LookUp:
         return learnt
 
 
+class _Times:
+    """A column of times; text that comes again, as dates do, is not read again."""
+
+    def __init__(self, profile: ColumnProfile) -> None:
+        self._profile = profile
+        self._memory: dict[Any, tuple[float, bool]] = {}
+
+    def read(self, values: _Values) -> tuple[FloatArray, np.ndarray]:
+        """Seconds since 1970, NaN where there are none, and which are no times."""
+        if not {str}.issuperset(map(type, values)):
+            return self._read(_array(values))
+        found = list(map(self._memory.get, values))
+        if None in found:
+            new = [v for v in dict.fromkeys(values) if v not in self._memory]
+            seconds, wrong = self._read(from_values(new))
+            learnt = dict(zip(new, zip(seconds.tolist(), wrong.tolist(), strict=True), strict=True))
+            found = [learnt[v] if f is None else f for v, f in zip(values, found, strict=True)]
+            if len(self._memory) + len(learnt) > _REMEMBERED:
+                self._memory.clear()
+            if len(learnt) <= _REMEMBERED:
+                self._memory |= {v: f for v, f in learnt.items() if len(v) <= _SHORT}
+        seconds, wrong = zip(*found, strict=True)
+        return np.array(seconds), np.array(wrong)
+
+    def _read(self, values: pa.Array) -> tuple[FloatArray, np.ndarray]:
+        typed, unfit = self._profile.typed(values)
+        return number_of(typed), np.isin(np.arange(len(values)), unfit)
+
+
 def _floats(values: _Values, p: ColumnProfile) -> tuple[FloatArray, IntArray]:
     """Values of a number column as floats, NaN where missing, and positions of misfits."""
     kinds = set(map(type, values))
     if kinds <= _OR_NONE:
         with suppress(OverflowError):
             return np.array(values, dtype=np.float64), np.empty(0, dtype=np.int64)
+    plain = kinds == {str} and (p.reading is None or is_plain(p.reading))
+    if plain and all(map(_PLAIN, values)):
+        return np.array(list(map(float, values))), np.empty(0, dtype=np.int64)
     out = np.full(len(values), np.nan)
     unfit = []
     # Each sort by itself: beside text, Arrow would take numbers for text.
