@@ -92,6 +92,11 @@ class ALAD(AdversarialDetector):
         self.score_type = score_type
         self.spectral_norm = spectral_norm
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the network, whose normalised layers cannot be pickled, but made from weights."""
+        state: dict[str, Any] = super().__getstate__()
+        return {name: value for name, value in state.items() if name not in self.transient}
+
     def _build(self, d: int) -> ALADNetwork:
         from torch.nn.utils import parametrizations
 
