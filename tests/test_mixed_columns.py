@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 torch = pytest.importorskip("torch")
 
+import awry  # noqa: E402
 from awry import io  # noqa: E402
 from awry.core.params import ParameterError  # noqa: E402
 from awry.detectors import ECOD  # noqa: E402
@@ -113,6 +114,59 @@ def test_without_categories_nothing_changes():
         none, empty = (kind(categories=c, **brief).fit(X) for c in (None, []))
         assert np.array_equal(none.decision_scores_, empty.decision_scores_)
         assert not any("embedding" in name for name in none.weights_)
+
+
+# -- from a file ----------------------------------------------------------------------------------
+
+
+def frame(rows):
+    countries, currencies = (
+        np.array(["fr", "us", "jp", "uk"]),
+        np.array(["eur", "usd", "jpy", "gbp"]),
+    )
+    at = np.array([CODES.index(code) for code in rows[:, 0]])
+    return pd.DataFrame(
+        {
+            "country": countries[at],
+            "amount": rows[:, 1],
+            "currency": currencies[(rows[:, 2] - 20).astype(int)],
+            "member": np.where(rows[:, 3] == 1, "yes", "no"),
+        }
+    )
+
+
+def test_a_file_with_categories_reaches_the_embeddings(tmp_path):
+    data = frame(np.vstack([X, ODD[:5]]))
+    data.to_csv(tmp_path / "mixed.csv", index=False)
+    params = {k: v for k, v in BRIEF.items() if k != "random_state"}
+    result = awry.detect(tmp_path / "mixed.csv", detector="vae", params={**params, "latent": 3})
+    model = result.model
+    assert model.detector_.categories_.tolist() == model.encoder_.code_columns_
+    assert {model.encoder_.feature_sources_[i] for i in model.encoder_.code_columns_} == {
+        "country", "currency", "member",
+    }  # fmt: skip
+    assert np.median(result.scores[500:]) > np.quantile(result.scores[:500], 0.98)
+    top = [{reason.column for reason in row[:1]} for row in model.reasons(result.table)[500:]]
+    assert set.union(*top) <= {"country", "currency", "amount"}
+    # Few rows take another way through the encoder, and end the same.
+    few = result.table.slice(495, 10)
+    np.testing.assert_allclose(model.score(few), result.scores[495:505], rtol=1e-7)
+    again = io.loads(io.dumps(model))
+    assert np.array_equal(again.score(few), model.score(few))
+
+
+def test_other_detectors_and_contexts_get_categories_as_before():
+    data = frame(X)
+    params = {**BRIEF, "epochs": 1}
+    del params["random_state"]
+    plain = awry.detect(data, detector="ecod").model
+    assert plain.encoder_.code_columns_ == []
+    given = awry.detect(data, detector="vae", params={**params, "categories": []}).model
+    assert given.encoder_.feature_names_ == plain.encoder_.feature_names_
+    within = awry.detect(data, detector="vae", params=params, context=["country"]).model
+    assert within.encoder_.code_columns_ == []
+    apart = awry.detect(data, detector="vae", params=params, by=["member"]).model
+    assert apart.detector_.categories_.tolist() == apart.encoder_.code_columns_ != []
 
 
 # -- the layers -----------------------------------------------------------------------------------

@@ -117,7 +117,9 @@ class Model(Judge):
         labels = None if y is None else check_labels(y, table.num_rows, "fit")
         progress.report("encode", 0, 1)
         looked_at = [c for c in table.column_names if c not in {*by, *(self.ignore or [])}]
-        self.encoder_ = TableEncoder(kinds=self.kinds).fit(table.select(looked_at))
+        # What is left of a code once its context is taken off would be no code.
+        codes = not named and self._takes_codes()
+        self.encoder_ = TableEncoder(kinds=self.kinds, codes=codes).fit(table.select(looked_at))
         context = named
         if self.context == "auto":
             context = choose_context(table, {p.name: p.kind for p in self.encoder_.profiles_})
@@ -159,6 +161,16 @@ class Model(Judge):
         # to the threshold of the second severity.
         self.novelty_step_ = float(max(self.cuts_[1] - np.median(scores), 0.0))
         return self
+
+    def _takes_codes(self) -> bool:
+        """Whether the detector has embeddings for categories, and is not told which there are."""
+        params = super()._new_detector(None).get_params(deep=False)
+        return "categories" in params and params["categories"] is None
+
+    def _new_detector(self, contamination: Any) -> Detector:
+        made = super()._new_detector(contamination)
+        codes = self.encoder_.code_columns_
+        return made.set_params(categories=codes) if codes else made
 
     def _fit_groups(self, X: FloatArray, table: pa.Table, y: IntArray | None) -> FloatArray:
         """One detector per group; scores of different detectors are compared by their tails."""

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from awry.core.errors import DataError
 from awry.core.inputs import FloatArray
-from awry.core.params import Configurable, any_of, instance, nothing
+from awry.core.params import Configurable, any_of, boolean, instance, nothing
 from awry.data import wording
 from awry.data.columns import ColumnProfile, profile
-from awry.data.encoders import Clock, Flag, Levels, Prose, Scaled, number_of
+from awry.data.encoders import Clock, Codes, Flag, Levels, Prose, Scaled, number_of
 from awry.data.novelty import Novelty, find_novelties
 from awry.data.problems import Problems
 from awry.data.tables import as_table
@@ -40,7 +40,7 @@ class Part(NamedTuple):
 
 
 class TableEncoder(Configurable):
-    """Turns tables of any columns into finite numbers, with no settings.
+    """Turns tables of any columns into finite numbers, with hardly a setting.
 
     Numbers are scaled robustly and left as they are otherwise, unless their tails are very heavy;
     see :mod:`awry.data.encoders` for that and the other kinds. A column with some values missing
@@ -52,6 +52,9 @@ class TableEncoder(Configurable):
     kinds : dict, optional
         What columns are, where the profile's guess is wrong: ``{"zip": "category"}``; a kind is
         number, category, boolean, time, text or identifier.
+    codes : bool, default=False
+        Give categories as the positions of their levels, in one column each, for detectors that
+        learn what each level means.
 
     Attributes
     ----------
@@ -63,6 +66,8 @@ class TableEncoder(Configurable):
         What each encoded column is.
     feature_sources_ : list of str
         The source column of each encoded column.
+    code_columns_ : list of int
+        Places of the encoded columns that are positions of levels.
     id_columns_ : list of str
         Columns that name the rows.
     time_column_ : str or None
@@ -78,10 +83,11 @@ class TableEncoder(Configurable):
     ('9,200', '11.1 … 12.9')
     """
 
-    constraints = {"kinds": any_of(nothing(), instance(dict))}
+    constraints = {"kinds": any_of(nothing(), instance(dict)), "codes": boolean()}
 
-    def __init__(self, kinds: dict[str, str] | None = None) -> None:
+    def __init__(self, kinds: dict[str, str] | None = None, *, codes: bool = False) -> None:
         self.kinds = kinds
+        self.codes = codes
 
     def fit(self, data: Any, y: Any = None) -> Self:
         """Learn how to encode tables like ``data``: a pyarrow Table or RecordBatch, a DataFrame, a
@@ -100,6 +106,8 @@ class TableEncoder(Configurable):
         self.parts_ = [part for part in _once(parts, values) if part.encoding is not None]
         self.feature_names_ = [title for part in self.parts_ for title in _titles(part)]
         self.feature_sources_ = [part.source for part in self.parts_ for _ in _titles(part)]
+        coded = [isinstance(part.encoding, Codes) for part in self.parts_ for _ in _titles(part)]
+        self.code_columns_ = [i for i, code in enumerate(coded) if code]
         return self
 
     def transform(self, data: Any) -> FloatArray:
@@ -244,7 +252,7 @@ class TableEncoder(Configurable):
             return
         column = values[p.name]
         if p.kind in ("category", "boolean"):
-            yield Part(p.name, "level", Levels.fit(column))
+            yield Part(p.name, "level", (Codes if self.codes else Levels).fit(column))
             return
         if p.kind == "text":
             yield Part(p.name, "text", Prose.fit(labels(column)))

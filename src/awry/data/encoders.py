@@ -157,11 +157,8 @@ class Levels(NamedTuple):
             heights = [1.0] * len(columns)
         else:
             columns, heights = [], []
-        # The share of levels seen once estimates how often one comes that was never seen (Good,
-        # Biometrika 1953, eq. 9).
-        closed = distinct <= MAX_LEVELS and once < 0.01 * n
         rarity = nats - nats[middle]
-        return cls(names, rarity, columns, heights, surprise, closed)
+        return cls(names, rarity, columns, heights, surprise, _closed(n, distinct, once))
 
     def apply(self, values: pa.Array) -> list[FloatArray]:
         """The encoded columns, each of shape (n,)."""
@@ -179,6 +176,35 @@ class Levels(NamedTuple):
         """What each encoded column is, to stand behind the source's name."""
         known = [*self.names, "missing", "another level"]
         return ["rarity"] * self.surprise + [f"is {known[i]}" for i in self.columns]
+
+
+class Codes(NamedTuple):
+    """A category as the position of its level, for detectors that learn what each level means.
+
+    A missing value has the position behind the last level; levels not seen in training, and ones
+    past the 10,000 most frequent, have the one behind that.
+    """
+
+    names: list[str]
+    closed: bool  # whether a level that was not seen is news
+
+    @classmethod
+    def fit(cls, values: pa.Array) -> Self:
+        """From the values of each row, null where missing."""
+        names, _, distinct, once, _ = count_levels(values, MAX_LEVELS)
+        return cls(names, _closed(len(values), distinct, once))
+
+    def apply(self, values: pa.Array) -> list[FloatArray]:
+        """The one encoded column, of shape (n,)."""
+        return self.of_codes(level_codes(values, self.names))
+
+    def of_codes(self, codes: IntArray) -> list[FloatArray]:
+        """The one encoded column of levels given by their position."""
+        return [codes.astype(np.float64)]
+
+    def titles(self) -> list[str]:
+        """What the encoded column is, to stand behind the source's name."""
+        return ["level"]
 
 
 class Clock(NamedTuple):
@@ -294,6 +320,15 @@ def _words(text: pa.StringArray) -> Any:
     """The lower-case words of each row; none where it is missing."""
     plain = pc.replace_substring_regex(pc.utf8_lower(text), pattern=r"[^\p{L}\d]+", replacement=" ")
     return pc.split_pattern(pc.utf8_trim_whitespace(plain), pattern=" ")
+
+
+def _closed(n: int, distinct: int, once: int) -> bool:
+    """Whether ``n`` rows of ``distinct`` levels, of which ``once`` were met once, show them all.
+
+    The share of levels seen once estimates how often one comes that was never seen (Good,
+    Biometrika 1953, eq. 9).
+    """
+    return distinct <= MAX_LEVELS and once < 0.01 * n
 
 
 def _hour(seconds: FloatArray) -> np.ndarray:
