@@ -167,7 +167,7 @@ def run(
             for which, part in _parts(task, channels):
                 for name, scorer in scorers.items():
                     if (path.stem, task.name, which, name) not in have:
-                        done.append(_measure(path.stem, which, name, scorer, part))
+                        done.append(measure(path.stem, which, name, scorer, part))
             save(out, done)
     return outcome
 
@@ -201,9 +201,10 @@ def _parts(task: Task, channels: Sequence[str]) -> Iterator[tuple[str, Task]]:
             yield which, Task(task.name, *first, task.labels, task.cut)
 
 
-def _measure(
+def measure(
     data: str, which: str, name: str, scorer: Callable[[Task], FloatArray], task: Task
 ) -> Score:
+    """How a scorer does on a series; ``which`` says which channels of it these are."""
     scores, cpu, failed = attempt(lambda: scorer(task), len(task.test))
     if scores is None:
         scores = _random(task)
