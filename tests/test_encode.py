@@ -114,7 +114,7 @@ def test_saved_state_encodes_the_same():
     loaded = from_state(tree, arrays)
     np.testing.assert_array_equal(loaded.transform(MIXED), ENCODER.transform(MIXED))
     assert loaded.check(_with({"same": "B"})) == ENCODER.check(_with({"same": "B"}))
-    assert clone(ENCODER).get_params() == {"kinds": None}
+    assert clone(ENCODER).get_params() == {"codes": False, "kinds": None}
 
 
 # -- numbers --------------------------------------------------------------------------------------
