@@ -25,6 +25,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 import awry
+from awry.detectors.tabular.cascade import Cascade
+from awry.model import Model
 from awry.ops.answers import Answer, Ask
 from awry.ops.detect import Judging
 from awry.ops.errors import BusyError, UnfitError
@@ -335,3 +337,22 @@ def test_several_processes_see_a_promotion_and_count_together(several: int) -> N
     rows = [line for line in lines if line.startswith("awry_rows_judged_total{")]
     assert len(rows) == 1
     assert 128 <= float(rows[0].split()[-1]) <= 148
+
+
+@pytest.mark.parametrize("milliseconds", [1e-6, 1e7])
+def test_the_second_stage_of_a_cascade_has_the_time_there_is(
+    tmp_path: Path, milliseconds: float
+) -> None:
+    cascade = Cascade(judge="knn", keep=0.5, random_state=0)
+    made = Settings(home=tmp_path, latency_budget_ms=milliseconds, workers=0)
+    store = Store(made)
+    model = Model(cascade).fit(NUMBERS)
+    Models(store, made).add("two", model, about={}, by="me")
+    store.close()
+    with TestClient(create_app(made), LOCAL) as http:
+        found = detect(http, NUMBERS.to_pylist(), "two")
+    scores = np.array([one["score"] for one in found["results"]])
+    assert found["degraded"] == (milliseconds < 1)
+    same = np.isclose(scores, model.train_scores_, rtol=1e-12)
+    assert same[model.detector_.members_[0].decision_scores_ <= model.detector_.cut_].all()  # type: ignore[attr-defined]
+    assert same.all() == (not found["degraded"])

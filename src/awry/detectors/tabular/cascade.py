@@ -199,6 +199,19 @@ class Cascade(Committee):
     def _score(self, X: FloatArray) -> FloatArray:
         return self._blend(*self._pass_through(X)).sum(axis=1)
 
+    def score_within(self, X: FloatArray, seconds: float) -> tuple[FloatArray, bool]:
+        """Scores of ``X``, finite and of the right width, where stage 2 has no more than so long.
+
+        Returns
+        -------
+        scores : ndarray of shape (n,)
+        short : bool
+            Whether stage 1's answer stands for rows that stage 2 was to judge; no warning says so.
+        """
+        budget = 1e3 * seconds if self.budget_ms is None else min(self.budget_ms, 1e3 * seconds)
+        first, second, stages = self._run(X, budget)
+        return self._blend(first, second).sum(axis=1), stages[1].unjudged > 0
+
     def _contributions(self, X: FloatArray) -> tuple[FloatArray, float]:
         parts = self._blend(*self._pass_through(X))
         values = parts[:, :1] * shares_of(self.members_[0], X)
@@ -232,6 +245,24 @@ class Cascade(Committee):
 
     def _pass_through(self, X: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Scores of both stages, each (n,); the second NaN where there is none."""
+        first, second, stages = self._run(X, self.budget_ms)
+        # In place: scoring must not change what attributes a detector has.
+        self.last_[:] = stages
+        screen, judge = stages
+        if judge.unjudged:
+            warnings.warn(
+                f"Cascade: {judge.detector} judged {judge.rows - judge.unjudged:,} of "
+                f"{judge.rows:,} rows, {judge.reason}; for the others the answer of "
+                f"{screen.detector} stands",
+                CascadeWarning,
+                stacklevel=4,
+            )
+        return first, second
+
+    def _run(
+        self, X: FloatArray, budget_ms: float | None
+    ) -> tuple[FloatArray, FloatArray, list[Stage]]:
+        """Scores of both stages, and what they did."""
         screen, judge = self.members_
         before = time.process_time()
         first = screen._score_chunks(X)
@@ -239,7 +270,7 @@ class Cascade(Committee):
         # The most suspicious first: time may run out.
         sent = sent[np.argsort(-first[sent], kind="stable")]
         between = time.process_time()
-        found, reason = self._judge(X[sent])
+        found, reason = self._judge(X[sent], budget_ms)
         found[~np.isfinite(found)] = np.nan
         second = np.full(len(X), np.nan)
         second[sent] = found
@@ -247,24 +278,16 @@ class Cascade(Committee):
         after = time.process_time()
         if missing:
             reason = reason or "its scores are not finite"
-            warnings.warn(
-                f"Cascade: {judge.card.name} judged {len(sent) - missing:,} of {len(sent):,} rows, "
-                f"{reason}; for the others the answer of {screen.card.name} stands",
-                CascadeWarning,
-                stacklevel=4,
-            )
-        # In place: scoring must not change what attributes a detector has.
-        self.last_[:] = [
+        return first, second, [
             Stage(screen.card.name, len(X), between - before),
             Stage(judge.card.name, len(sent), after - between, missing, reason),
-        ]
-        return first, second
+        ]  # fmt: skip
 
-    def _judge(self, X: FloatArray) -> tuple[FloatArray, str]:
+    def _judge(self, X: FloatArray, budget_ms: float | None) -> tuple[FloatArray, str]:
         """Stage 2's scores of ``X`` (m, d), NaN where it gave none, and why it did not."""
         scores, why = np.full(len(X), np.nan), [""]
         over = threading.Event()
-        step = _SLICE if self.budget_ms else max(len(X), 1)
+        step = max(len(X), 1) if budget_ms is None else _SLICE
 
         def work() -> None:
             try:
@@ -276,12 +299,13 @@ class Cascade(Committee):
             except Exception as error:  # whatever it is, stage 1 has an answer
                 why[0] = f"which failed with {type(error).__name__}: {error}".splitlines()[0]
 
-        if self.budget_ms is None:
+        if budget_ms is None:
             work()
-            return scores, why[0]
-        if not _in_time(work, self.budget_ms / 1e3):
+        elif budget_ms <= 0:
+            why[0] = "which had no time left"
+        elif not _in_time(work, budget_ms / 1e3):
             over.set()
-            why[0] = f"which ran over its {self.budget_ms:g} ms"
+            why[0] = f"which ran over its {budget_ms:g} ms"
         return scores.copy(), why[0]
 
     @property
