@@ -81,8 +81,8 @@ def test_false_alarms_come_at_the_nominal_level(cls: type) -> None:
         if cls in LEVELS
         else (lambda n: rng.gamma(2, size=(n, 600)))
     )
-    test = cls(correction=None, min_effect=0.0).fit(draw(400))
-    found = test.test(draw(300))
+    test = cls(correction=None, min_effect=0.0).fit(draw(250))
+    found = test.test(draw(200))
     assert 15 <= found.significant.sum() <= 46
     assert 0.4 < np.mean(found.p_value) < 0.6
 

@@ -181,3 +181,19 @@ def test_drifts_are_where_river_sees_them(mine: OnlineDrift, peer: str) -> None:
         theirs.update(int(value))
         seen.append(theirs.drift_detected)
     assert mine.reset().update_many(x).tolist() == np.flatnonzero(seen).tolist()
+
+
+def test_mcd_dd_finds_the_stretch_in_which_the_change_lies_however_the_stream_is_cut() -> None:
+    pytest.importorskip("torch")
+    from awry.drift.mcd_dd import MCDDD
+
+    rng = np.random.default_rng(0)
+    rows = np.vstack([rng.normal(size=(850, 3)), rng.normal(3, 1, size=(200, 3))])
+    detector = MCDDD(window=500, quantile=0.999)
+    whole = detector.update_many(rows)
+    assert whole.tolist()[0] in (899, 949)
+    assert (whole % 50 == 49).all()
+    cut = np.concatenate([detector.reset().statuses(rows[:577]), detector.statuses(rows[577:])])
+    assert np.flatnonzero(cut == 2).tolist() == whole.tolist()
+    with pytest.raises(ValueError, match="multiple of n_stretches"):
+        MCDDD(window=99).update_many(rows)

@@ -109,6 +109,16 @@ def test_numbers_that_no_longer_move_together(joint: str) -> None:
     assert found.to_dict()["joint"]["drifted"]
 
 
+def test_a_repeated_column_that_goes_its_own_way_and_an_empty_one_that_fills() -> None:
+    old, new = shop(0)[["amount"]], shop(1)[["amount"]]
+    old, new = (t.assign(again=t["amount"], blank=None) for t in (old, new))
+    test = TableDrift().fit(old)
+    assert not test.test(new)
+    new["again"] *= 2
+    new["blank"] = 1.0
+    assert {f.feature for f in test.test(new).drifted} == {"again", "blank (missing)"}
+
+
 def test_columns_that_are_missing_or_new_are_told_of() -> None:
     old, new = shop(0), shop(1).drop(columns="city").assign(extra=1)
     notes = TableDrift().fit(old).test(new).notes

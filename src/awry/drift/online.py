@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -58,24 +59,24 @@ class OnlineDrift(Configurable):
 
     def update(self, value: Any) -> bool:
         """Take the next value, or row, and say whether the stream has drifted."""
-        return bool(len(self.update_many(np.asarray(value, dtype=np.float64)[None])))
+        return bool(self.statuses(np.asarray(value, dtype=np.float64)[None])[0] == DRIFT)
 
     def update_many(self, values: Any) -> IntArray:
         """Take the next ``values``, and return the places among them at which drift was seen."""
-        status = self.statuses(values)
-        return np.flatnonzero(status == DRIFT)
+        return np.flatnonzero(self.statuses(values) == DRIFT)
 
     def statuses(self, values: Any) -> np.ndarray:
         """Take the next ``values`` and say of each 0, 1 for a warning or 2 for a drift."""
         values = self._checked(values)
-        if not hasattr(self, "state_"):
+        if "state_" not in self.__dict__:
             self.check_params()
             self.state_ = self._start(values.shape[1] if self.multivariate else 1)
         status = np.zeros(len(values), dtype=np.int8)
-        self._run(values, status)
-        self.n_seen += len(values)
-        self.drift_detected = bool((status == DRIFT).any())
-        self.warning_detected = bool(len(status) and status[-1] == WARNING)
+        if len(values):
+            self._run(values, status)
+            self.n_seen += len(values)
+            self.drift_detected = bool(status.max() == DRIFT)
+            self.warning_detected = bool(status[-1] == WARNING)
         return status
 
     def _checked(self, values: Any) -> FloatArray:
@@ -84,13 +85,15 @@ class OnlineDrift(Configurable):
         if out.ndim != wanted:
             shape = "(n, d)" if self.multivariate else "(n,)"
             raise ValueError(f"{owner}: values must have the shape {shape}, got {out.shape}")
-        if not np.isfinite(out).all():
+        if not out.size:
+            return out
+        # A value that is not finite makes the least or the greatest one so.
+        least, most = float(out.min()), float(out.max())
+        if not (math.isfinite(least) and math.isfinite(most)):
             raise ValueError(f"{owner}: values must be finite numbers")
-        if self.span is not None and out.size:
+        if self.span is not None and (least < self.span[0] or most > self.span[1]):
             low, high = self.span
-            if out.min() < low or out.max() > high:
-                raise ValueError(
-                    f"{owner}: values must lie from {low:g} to {high:g}, "
-                    f"got {out.min():g} to {out.max():g}"
-                )
+            raise ValueError(
+                f"{owner}: values must lie from {low:g} to {high:g}, got {least:g} to {most:g}"
+            )
         return out

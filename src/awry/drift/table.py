@@ -143,7 +143,8 @@ class TableDrift(Configurable):
     Numbers are compared by ``numbers``; categories, booleans and constants by ``levels``, levels
     the reference does not know being one more level; of times the hour of the day, or the weekday
     where there are only dates; of texts the length; and of every column the share missing.
-    Identifiers are not compared. The correction is over all of these at once.
+    Identifiers are not compared, of
+    empty columns only whether they still are. The correction is over all of these at once.
 
     Parameters
     ----------
@@ -216,9 +217,11 @@ class TableDrift(Configurable):
         self.check_params()
         table = as_table(reference)
         self.rows_ = table.num_rows
-        self.profiles_ = [
-            p for p in profile(table, self.kinds) if p.name not in (self.ignore or ())
-        ]
+        found = profile(table, self.kinds)
+        kinds = {p.name: p.kind for p in found}
+        # A column that repeats another may cease to.
+        found = [p._replace(kind=kinds[p.stats["of"]]) if "of" in p.stats else p for p in found]
+        self.profiles_ = [p for p in found if p.name not in (self.ignore or ())]
         self.features_: dict[str, list[_Feature]] = {}
         numbers = {}
         for column in self.profiles_:
@@ -265,18 +268,18 @@ class TableDrift(Configurable):
     # -- one feature ------------------------------------------------------------------------------
 
     def _sketch(self, column: ColumnProfile, values: pa.Array) -> list[_Feature]:
-        if column.kind in ("identifier", "empty", "duplicate_of"):
+        if column.kind == "identifier":
             return []
         name, part = column.name, aspect(column)
+        gone = self._feature(
+            f"{name} (missing)", column.kind, missing(values), ["present", "missing"]
+        )
+        if column.kind == "empty":
+            return [gone]
         levels = level_names(column, values, self.max_levels)
         full = f"{name} ({part})" if part else name
         of = view(column, values, levels)
-        return [
-            self._feature(full, column.kind, of, levels),
-            self._feature(
-                f"{name} (missing)", column.kind, missing(values), ["present", "missing"]
-            ),
-        ]
+        return [self._feature(full, column.kind, of, levels), gone]
 
     def _feature(self, name: str, kind: str, values: FloatArray, levels: list[str]) -> _Feature:
         finite = values[np.isfinite(values)]
