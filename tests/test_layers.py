@@ -33,7 +33,10 @@ MAY_IMPORT = {
         "core", "metrics", "data", "io", "judge", "model", "series_model", "dispatch", "result",
     },
     "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
-    "ops": {"core", "data", "io", "judge", "model", "run", "result", "series_model"},
+    "ops": {
+        "core", "data", "io", "judge", "model", "run", "result", "series_result", "series_model",
+        "report",
+    },
     "server": {"core", "ops"},
     "stream": {"core", "kernels", "data", "io", "judge", "model", "ops"},
     "client": {"core"},

@@ -13,7 +13,7 @@ import pyarrow as pa
 from awry.core.events import Event, find_events
 from awry.core.incidents import Incident, find_incidents
 from awry.core.inputs import FloatArray, IntArray
-from awry.report import extracts
+from awry.ops import extracts
 from awry.result import Reason, Result
 from awry.series_result import EVENT_GAP, SeriesResult
 
@@ -41,7 +41,7 @@ class Found(Event):
     reasons : list of Reason
         Of that item.
     extract : dict
-        Of the data around it, see :mod:`awry.report.extracts`.
+        Of the data around it, see :mod:`awry.ops.extracts`.
     features : list of str
         The columns that show it.
     """

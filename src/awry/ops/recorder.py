@@ -13,11 +13,11 @@ import sqlalchemy as sa
 
 from awry.core.errors import AwryError
 from awry.data.tables import as_table
+from awry.ops import extracts
 from awry.ops.answers import Answer, Ask
 from awry.ops.findings import Findings
 from awry.ops.judgement import Found, Judgement
 from awry.ops.models import Models
-from awry.report import extracts
 from awry.result import SEVERITIES, Reason
 
 _log = logging.getLogger(__name__)

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from awry.ops import audit, rollup
+from awry.ops import audit, extracts, rollup
 from awry.ops.errors import NotFoundError
-from awry.report import extracts
 from awry.server.auth import Admin, Reader, TheService, Writer
 from awry.server.bodies import StrictRoute
 from awry.server.event_schemas import (
