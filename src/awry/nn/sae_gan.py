@@ -120,6 +120,7 @@ class SAEGANNetwork(Network):
         self.verdict = nn.Conv1d(critic, 1, 1)
 
     def parts(self) -> dict[str, Iterable[nn.Parameter]]:
+        """The two sides of the game."""
         return {
             "generator": self.generator.parameters(),
             "discriminator": [*self.features.parameters(), *self.verdict.parameters()],
@@ -134,6 +135,7 @@ class SAEGANNetwork(Network):
         return torch.optim.Adam(parameters, lr=lr, betas=(0.5, 0.999))
 
     def rebuild(self, x: Tensor) -> Tensor:
+        """The windows as the autoencoder tells them, the shape of ``x``."""
         padded = pad_to_multiple(x.transpose(1, 2), self.multiple).transpose(1, 2)
         told: Tensor = self.generator(padded)[:, : x.shape[1]]
         return told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 from scipy.signal import lfilter
@@ -132,8 +132,8 @@ class LSTMForecaster(DeepSeriesDetector):
             dropout=self.dropout,
         )
 
-    def _terms(self, X: Series) -> FloatArray:
-        terms = super()._terms(X)
+    def _terms(self, X: Series, judge: Any = None) -> FloatArray:
+        terms = super()._terms(X, judge)
         return _smoothed(terms, self.smoothing) if self.errors == "smoothed" else terms
 
 

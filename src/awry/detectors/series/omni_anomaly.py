@@ -52,9 +52,10 @@ class OmniAnomaly(DeepSeriesDetector):
     -----
     Prior, flows and the order of drawing and bending are those of the authors' code
     (``model.py``, ``recurrent_distribution.py``). Departures: a width of 64 in place of 500 and 8
-    draws in place of 1024, to run on a CPU; gradients go through the draws, which that code holds
-    fixed over time; noise is not truncated; a point is judged by the mean over the windows that
-    hold it: ``causal=True`` judges it by the one that ends there, as the paper does.
+    draws in place of 1024, to run on a CPU; gradients go back through the chain of draws, which the
+    scan in that code does not let them; noise is not truncated; a point is judged by the mean over
+    the windows that hold it: ``causal=True`` judges it by the one that ends there, as the paper
+    does. The chain makes the export to ONNX long: it holds every step of the window by itself.
 
     References
     ----------
