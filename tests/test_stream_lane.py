@@ -127,6 +127,15 @@ def test_features_of_keys_are_what_they_are_called() -> None:
     assert np.isnan(fresh[1:]).all()
 
 
+def test_amounts_and_places_need_no_time() -> None:
+    features, unknown = KeyFeatures(16, TemporarySpill()), np.full(3, np.nan)
+    place = np.array([[0.0, 0.0], [0.0, 1.0], [0.0, 1.0]])
+    X = features.update(["k"] * 3, unknown, np.array([10.0, 20.0, 20.0]), place)
+    np.testing.assert_allclose(X[2, 1], 1.0)
+    np.testing.assert_allclose(X[1:, 3], [2 * np.pi * 6371.0088 / 360, 0.0])
+    assert np.isnan(X[:, [0, 2, 4]]).all()
+
+
 def test_thirty_days_pass() -> None:
     features = KeyFeatures(16, TemporarySpill())
     days = np.arange(40)
@@ -278,6 +287,13 @@ def test_an_attack_is_not_learnt_but_a_new_normal_is() -> None:
         severity = threshold.decide(rng.normal(9, 1, size=4 * BLOCK))
     assert (severity > 0).mean() < 0.05
     assert threshold.frozen_ == 0
+
+
+def test_scores_of_a_few_values_do_not_flag_half_of_them() -> None:
+    rng = np.random.default_rng(0)
+    threshold = OnlineThreshold().start()
+    scores = rng.integers(4, size=3_000) + 1e-3 * rng.random(3_000)
+    assert (threshold.decide(scores)[500:] > 0).mean() < 0.1
 
 
 def test_a_threshold_keeps_its_bounds() -> None:

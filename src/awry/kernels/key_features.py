@@ -42,7 +42,7 @@ def run(slot, time, amount, place, last, newest, hours, days, out):  # type: ign
     Parameters
     ----------
     slot : (n,) int64, the row of the event's key
-    time : (n,) seconds; NaN leaves all features of time unknown
+    time : (n,) seconds, NaN where there is none
     amount : (n,), NaN where there is none
     place : (n, 2) degrees of latitude and longitude, NaN where there is none
     last : (k, 3) time, latitude and longitude of the key's newest event, NaN before the first
@@ -56,15 +56,16 @@ def run(slot, time, amount, place, last, newest, hours, days, out):  # type: ign
         k = slot[i]
         for j in range(5):
             out[i, j] = np.nan
-        at = time[i]
-        if not np.isfinite(at):
-            continue
-        hour = np.int64(np.floor(at / (HOUR / slices)))
-        inside = _forward(hours[k], newest[k, 0], hour)
-        newest[k, 0] = max(newest[k, 0], hour)
-        if inside:
-            hours[k, hour % slices] += 1
-            out[i, 0] = hours[k].sum()
+        timed = np.isfinite(time[i])
+        # Without a time it is as if no time had passed.
+        at = time[i] if timed else (last[k, 0] if np.isfinite(last[k, 0]) else 0.0)
+        if timed:
+            hour = np.int64(np.floor(at / (HOUR / slices)))
+            inside = _forward(hours[k], newest[k, 0], hour)
+            newest[k, 0] = max(newest[k, 0], hour)
+            if inside:
+                hours[k, hour % slices] += 1
+                out[i, 0] = hours[k].sum()
         day = np.int64(np.floor(at / DAY))
         inside = _forward(days[k], newest[k, 1], day)
         newest[k, 1] = max(newest[k, 1], day)
@@ -84,7 +85,7 @@ def run(slot, time, amount, place, last, newest, hours, days, out):  # type: ign
                 days[k, day % count_days, 0] += 1.0
                 days[k, day % count_days, 1] += amount[i]
                 days[k, day % count_days, 2] += amount[i] * amount[i]
-        since = at - last[k, 0]
+        since = at - last[k, 0] if timed else np.nan
         if np.isfinite(since):
             out[i, 2] = np.log1p(max(since, 0.0))
         lat, lon = place[i, 0], place[i, 1]
@@ -92,8 +93,9 @@ def run(slot, time, amount, place, last, newest, hours, days, out):  # type: ign
             if np.isfinite(last[k, 1]):
                 far = kilometres(last[k, 1], last[k, 2], lat, lon)
                 out[i, 3] = far
-                out[i, 4] = far / max(abs(since) / HOUR, 1.0 / 60.0)
+                if np.isfinite(since):
+                    out[i, 4] = far / max(abs(since) / HOUR, 1.0 / 60.0)
             if not since < 0:
                 last[k, 1], last[k, 2] = lat, lon
-        if not since < 0:
+        if timed and not since < 0:
             last[k, 0] = at

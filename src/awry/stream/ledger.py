@@ -54,6 +54,8 @@ class Ledger:
     def __init__(self, store: Store, stream: str, *, keep_scores: bool = True) -> None:
         self._store, self.stream, self._keep_scores = store, clip(stream, 200), keep_scores
         self._found: dict[tuple[str, int], int | None] = {}
+        #: CPU seconds that writing down states has taken.
+        self.saving = 0.0
         driver: Any = store.engine.dialect.loaded_dbapi
         #: What is raised where the database does not answer for now.
         self.failures = (sa.exc.OperationalError, driver.OperationalError)
@@ -196,7 +198,9 @@ class Ledger:
 
     def _keep_state(self, connection: sa.Connection, lane: Lane) -> None:
         name = lane_key(lane.topic, lane.partition)
+        begun = time.thread_time()
         records = [(name, lane.save())]
+        self.saving += time.thread_time() - begun
         if lane.store is not None:
             records += [(_inner(name, key), data) for key, data in lane.store.changed()]
         now = time.time()

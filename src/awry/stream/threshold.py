@@ -31,6 +31,8 @@ class OnlineThreshold(Configurable):
         median doubled and trebled.
     window, first, every, patience : int
     smoothing, freeze : float
+    most : float, default=0.05
+        Share of the window's scores that are flagged at most.
     low, high : float, optional
         Bounds of the threshold.
 
@@ -49,6 +51,7 @@ class OnlineThreshold(Configurable):
         "patience": integer(0),
         "smoothing": real(0.0, 1.0, "(]"),
         "freeze": real(0.0, 1.0, "(]"),
+        "most": real(0.0, 0.5, "(]"),
         "low": any_of(nothing(), real()),
         "high": any_of(nothing(), real()),
     }
@@ -62,6 +65,7 @@ class OnlineThreshold(Configurable):
         smoothing: float = 0.5,
         freeze: float = 0.2,
         patience: int = 20_000,
+        most: float = 0.05,
         low: float | None = None,
         high: float | None = None,
     ) -> None:
@@ -72,6 +76,7 @@ class OnlineThreshold(Configurable):
         self.smoothing = smoothing
         self.freeze = freeze
         self.patience = patience
+        self.most = most
         self.low = low
         self.high = high
 
@@ -132,6 +137,8 @@ class OnlineThreshold(Configurable):
     def _renew(self) -> None:
         scores = self.ring_[: min(self.taken_, self.window)]
         found = float(make_threshold(self.rule).fit(scores, None).threshold_)
+        # What more do than this is not odd, whatever a law fitted to the tail says.
+        found = max(found, float(np.quantile(scores, 1.0 - self.most, method="higher")))
         if np.isfinite(self.threshold_):
             found = self.threshold_ + self.smoothing * (found - self.threshold_)
         low = -np.inf if self.low is None else self.low

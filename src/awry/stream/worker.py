@@ -40,7 +40,6 @@ class Tally:
     dead: int = 0
     late: int = 0
     commits: int = 0
-    commit_seconds: float = 0.0
     #: Events by the time from their arrival to being kept, in the steps of LATENCIES.
     latencies: IntArray = field(default_factory=lambda: np.zeros(len(LATENCIES), dtype=np.int64))
     latency_seconds: float = 0.0
@@ -144,7 +143,7 @@ class Worker:
 
     def _due(self) -> bool:
         waited = time.monotonic() - self._since
-        slow = self.tally.commit_seconds / _SHARE if self.tally.commits else 0.0
+        slow = self._ledger.saving / self.tally.commits / _SHARE if self.tally.commits else 0.0
         if any(lane.store is not None and lane.store.crowded for lane in self.lanes.values()):
             return True
         return waited >= max(self._every, slow) or self._waiting >= self._every_items
@@ -158,7 +157,6 @@ class Worker:
             return
         for lane in changed:
             lane.outbox = self._messages(lane)
-        begun = time.monotonic()
         try:
             self._keep(changed)
         except TakenOverError as error:
@@ -166,11 +164,6 @@ class Worker:
             if not leaving:
                 self._again(changed)
             return
-        took = time.monotonic() - begun
-        # An average that follows: the first commit compiles and connects.
-        self.tally.commit_seconds += (took - self.tally.commit_seconds) / min(
-            self.tally.commits + 1, 8
-        )
         self.tally.commits += 1
         for lane in changed:
             self._told(lane)
