@@ -22,7 +22,6 @@ _COMMANDS = {
     "evaluate": ("evaluate", "Measure a detector on a labelled file."),
     "compare": ("evaluate", "Measure several detectors side by side on a labelled file."),
     "drift": ("drift", "Say what changed between two tables, and by how much."),
-    "drift": ("drift", "Say what changed between two tables, and by how much."),
     "detectors": ("catalogue", "List the detectors, or show one's card."),
     "generate": ("generate", "Write realistic data with labelled anomalies."),
     "bench": ("bench", "Run a published benchmark beside other libraries."),
