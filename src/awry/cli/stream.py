@@ -162,16 +162,13 @@ def stream(
         sink.rows = "dead"
         told.append(sink)
     settings = _settings(databases[0] if databases else options["state"])
-    store = Store(settings)
-    try:
+    with _errors_told(), contextlib.closing(Store(settings)) as store:
         worker = Worker(
             open_source(source), _plan(source, settings, store, options), store, told,
             name=options["name"], keep_scores=bool(databases), batch=options["batch"],
             every=options["every"],
         )  # fmt: skip
         _run(worker, options["metrics_port"], quiet)
-    finally:
-        store.close()
 
 
 def _settings(database: str | None) -> Settings:
@@ -243,6 +240,21 @@ def _run(worker: Worker, metrics_port: int | None, quiet: bool) -> None:
     with _stopping(worker):
         worker.run(progress)
     progress.end()
+
+
+@contextlib.contextmanager
+def _errors_told() -> Iterator[None]:
+    """What other programs' failures come to, in a line."""
+    import sqlalchemy as sa
+
+    from awry.core.errors import AwryError
+
+    try:
+        yield
+    except AwryError as error:
+        raise click.ClickException(str(error)) from error
+    except sa.exc.DBAPIError as error:
+        raise click.ClickException(f"the database does not answer: {error.orig}") from error
 
 
 @contextlib.contextmanager

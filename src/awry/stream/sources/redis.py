@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from awry.core.errors import DataError
+from awry.core.errors import AwryError, DataError
 from awry.core.optional import optional
 from awry.stream.address import Address
 from awry.stream.records import Batch, Position
@@ -52,6 +52,10 @@ class RedisSource:
             **self._settings, socket_timeout=30, health_check_interval=30,
             retry=Retry(ExponentialBackoff(cap=2.0), 10),
         )  # fmt: skip
+        try:
+            self._client.ping()
+        except redis.RedisError as error:
+            raise AwryError(f"{self.name} does not answer: {error}") from error
         for stream in self._streams:
             self.seek(stream, 0, assigned(stream, 0))
 
