@@ -17,7 +17,7 @@ import contextlib
 import importlib.util
 import io
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -95,7 +95,7 @@ def measure(path: Path, seed: int) -> list[dict[str, Any]]:
 
 
 def markdown(rows: list[dict[str, Any]]) -> str:
-    """Means over tables and seeds; the spread over seeds, of the mean and on each table."""
+    """Means over the tables of means over seeds, and of the deviations over seeds."""
     by: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(list))
     )
@@ -108,12 +108,13 @@ def markdown(rows: list[dict[str, Any]]) -> str:
     for name, metrics in by.items():
         cells: list[Any] = [name]
         for metric in ("auroc", "auprc"):
-            means = np.mean([metrics[metric][t] for t in tables], axis=0)
-            cells += [f"{means.mean():.3f}", f"{means.std():.3f}"]
+            runs = [metrics[metric][t] for t in tables]
+            cells += [f"{np.mean([f(r) for r in runs]):.3f}" for f in (np.mean, np.std)]
         for t in tables:
             auroc = metrics["auroc"][t]
             cells.append(f"{np.mean(auroc):.3f} ± {np.std(auroc):.3f}")
-        cells.append(f"{np.mean([metrics['cpu_seconds'][t] for t in tables]):.2f}")
+        seconds = [np.mean(metrics["cpu_seconds"][t]) for t in tables]
+        cells.append(f"{np.mean(seconds):.2f}")
         lines.append(cells)
     lines.sort(key=lambda cells: cells[1], reverse=True)
     failed = sorted(
@@ -134,17 +135,18 @@ def main() -> None:
     done = {(row["table"], row["seed"]) for row in rows}
     todo = [(table, seed) for table in TABLES for seed in range(options.seeds)]
     todo = [job for job in todo if job not in done]
-    paths, seeds = ([options.data / f"{table}.npz" for table, _ in todo], [s for _, s in todo])
+    paths = [options.data / f"{table}.npz" for table, _ in todo]
     with ProcessPoolExecutor(options.workers) as pool:
-        for found in pool.map(measure, paths, seeds):
+        for found in pool.map(measure, paths, [seed for _, seed in todo]):
             rows += found
             kept.write_text(json.dumps(rows, indent=0) + "\n")
             print(found[0]["table"], found[0]["seed"], flush=True)
+    seeds = Counter(table for table, _ in {(row["table"], row["seed"]) for row in rows})
     head = (
-        f"{len(TABLES)} tables, {options.seeds} seeds, {EPOCHS} epochs ({GAAL_EPOCHS} for the "
-        "GAALs; awry's AnoGAN searches in 50 steps of 0.1). AUROC and AUPRC: means over tables "
-        "and seeds, with the standard deviation over seeds of the mean over tables; then the AUROC "
-        "of each table; CPU seconds of a fit and its scores.\n\n"
+        f"{', '.join(f'{table} with {n} seeds' for table, n in sorted(seeds.items()))}; {EPOCHS} "
+        f"epochs ({GAAL_EPOCHS} for the GAALs; awry's AnoGAN searches in 50 steps of 0.1). AUROC "
+        "and AUPRC: mean over tables and seeds, standard deviation over seeds, mean over tables; "
+        "then the AUROC of each table; CPU seconds of a fit and its scores.\n\n"
     )
     (options.out / "adversarial.md").write_text(head + markdown(rows))
     print(head + markdown(rows))
