@@ -148,7 +148,8 @@ def write_down(results: list[dict[str, Any]]) -> None:
         f"`python benchmarks/stream_worker.py`; {FEATURES} numbers an event, one worker process on "
         "a machine with two cores, shared with PostgreSQL and whatever else ran. Events per CPU "
         "second count the worker alone; the goal is 20,000. The 99 % quantile of the latency, from "
-        "reading to commit, is told as the end of its bucket; it and the wall time say as much of "
+        "reading to commit, is told as the end of its bucket (the paced worker makes its events "
+        "itself); it and the wall time say as much of "
         f"what else ran (load {os.getloadavg()[0]:.0f} here) as of the worker.",
         "",
         "| database | what | events per CPU-s | events per s of wall time | p99 latency |",
