@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 #: The version of these tables: the number of the newest migration.
-VERSION = 3
+VERSION = 6
 
 
 class Json(sa.types.TypeDecorator[Any]):
@@ -246,10 +246,31 @@ alerts = sa.Table(
     sa.Column("started", sa.Float, nullable=False, index=True),
     sa.Column("updated", sa.Float, nullable=False),
     sa.Column("resolved", sa.Float),
-    sa.Column("count", sa.Integer, nullable=False),
+    sa.Column("count", sa.Integer, nullable=False),  # times it fired
     sa.Column("summary", sa.Text, nullable=False),
     sa.Column("labels", Json, nullable=False),
-    sa.Column("deliveries", Json),
+    sa.Column("origin", sa.String(12), nullable=False, server_default="rule"),  # or alertmanager
+    sa.Column("acknowledged", sa.Float),
+    sa.Column("acknowledged_by", sa.String(100)),
+    sa.Column("told", sa.Float),  # when sinks were first told that it fires
+    sa.Column("retold", sa.Float),  # and last
+    sa.Column("told_state", sa.String(12)),  # what they know: firing or resolved
+    sa.Column("escalated", sa.Float),
+)  # fmt: skip
+
+#: What sinks are to be told; kept until they are, and dead where they will not take it.
+alert_deliveries = sa.Table(
+    "alert_deliveries", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("sink", sa.String(100), nullable=False),
+    sa.Column("state", sa.String(12), nullable=False),  # waiting, done or dead
+    sa.Column("message", Json, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False, default=0),
+    sa.Column("next", sa.Float, nullable=False),  # not tried before
+    sa.Column("created", sa.Float, nullable=False, index=True),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("error", sa.String(500)),
+    sa.Index("alert_deliveries_due", "sink", "state", "next"),
 )  # fmt: skip
 
 drift_reports = sa.Table(
@@ -272,6 +293,99 @@ audit = sa.Table(
     sa.Column("action", sa.String(40), nullable=False),
     sa.Column("object", sa.String(300), nullable=False),
     sa.Column("detail", Json, nullable=False),
+)  # fmt: skip
+
+# -- how models stay right ------------------------------------------------------------------------
+
+#: What one process at a time does for all, and which one does it until when.
+leases = sa.Table(
+    "leases", tables,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("holder", sa.String(32), nullable=False),
+    sa.Column("until", sa.Float, nullable=False),
+)  # fmt: skip
+
+#: The challenger of each model that has one.
+rollouts = sa.Table(
+    "rollouts", tables,
+    sa.Column("model", sa.ForeignKey("models.name"), primary_key=True),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("stage", sa.String(10), nullable=False),  # shadow or ab
+    sa.Column("share", sa.Float, nullable=False),  # of the requests it answers
+    sa.Column("key", sa.String(1000)),  # the column whose value decides who answers
+    sa.Column("since", sa.Float, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("automatic", sa.Boolean, nullable=False),  # whether the policy may promote it
+)  # fmt: skip
+
+#: Champion against challenger, hour by hour; rows that both judged, and those the challenger did.
+comparisons = sa.Table(
+    "comparisons", tables,
+    sa.Column("model", sa.String(100), primary_key=True),
+    sa.Column("champion", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("challenger", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("rows", sa.BigInteger, nullable=False),
+    sa.Column("both", sa.BigInteger, nullable=False),
+    sa.Column("champion_only", sa.BigInteger, nullable=False),
+    sa.Column("challenger_only", sa.BigInteger, nullable=False),
+    sa.Column("answered", sa.BigInteger, nullable=False),
+    sa.Column("answered_flagged", sa.BigInteger, nullable=False),
+    sa.Column("champion_seconds", Json, nullable=False),  # sketches
+    sa.Column("challenger_seconds", Json, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False, index=True),
+)  # fmt: skip
+
+#: Rows with known labels that each new version of a model is tried on.
+golden_rows = sa.Table(
+    "golden_rows", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("model", sa.ForeignKey("models.name"), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False),
+    sa.Column("label", sa.SmallInteger, nullable=False),  # 1: an anomaly
+    sa.Column("origin", sa.String(40), nullable=False),  # upload, or event N
+    sa.Column("row", Json, nullable=False),
+    sa.Column("added", sa.Float, nullable=False),
+    sa.UniqueConstraint("model", "digest", name="golden_rows_once"),
+)  # fmt: skip
+
+#: Of the rows that requests had judged, a random few of each hour, for drift and retraining.
+kept_rows = sa.Table(
+    "kept_rows", tables,
+    sa.Column("id", Serial, primary_key=True),
+    sa.Column("model", sa.String(100), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("hour", sa.BigInteger, nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
+    sa.Column("priority", sa.Float, nullable=False),  # the highest of an hour stay
+    sa.Column("item", sa.String(300), nullable=False),
+    sa.Column("score", sa.Float),
+    sa.Column("severity", sa.SmallInteger, nullable=False),
+    sa.Column("row", Json, nullable=False),
+    sa.Index("kept_rows_by_hour", "model", "hour", "priority"),
+)  # fmt: skip
+
+#: When and how each model is trained anew.
+policies = sa.Table(
+    "policies", tables,
+    sa.Column("model", sa.ForeignKey("models.name"), primary_key=True),
+    sa.Column("policy", Json, nullable=False),
+    sa.Column("enabled", sa.Boolean, nullable=False),
+    sa.Column("updated", sa.Float, nullable=False),
+    sa.Column("by", sa.String(100), nullable=False),
+    sa.Column("tried", sa.Float, nullable=False),  # when it was last trained anew, or set up
+    sa.Column("job", sa.String(32)),  # the newest one
+    sa.Column("decision", sa.Text, nullable=False),  # the newest one, in words
+    sa.Column("decided", sa.Float, nullable=False),
+)  # fmt: skip
+
+#: What of the models has been told to a registry elsewhere, such as the run of a version.
+mirrored = sa.Table(
+    "mirrored", tables,
+    sa.Column("mirror", sa.String(20), primary_key=True),
+    sa.Column("item", sa.String(300), primary_key=True),
+    sa.Column("value", sa.String(300), nullable=False),
+    sa.Column("at", sa.Float, nullable=False),
 )  # fmt: skip
 
 # -- streams --------------------------------------------------------------------------------------
