@@ -29,6 +29,7 @@ _LIMITS: dict[str, Constraint] = {
     "workers": integer(0),
     "max_attempts": integer(1),
     "cached_models": integer(1),
+    "score_cache_seconds": real(0),
     "latency_budget_ms": real(0, closed="(]"),
     "rate": real(0, closed="(]"),
     "burst": integer(1),
@@ -90,6 +91,19 @@ class Settings:
         Requests a second, and at once, of each key (or address).
     cached_models : int
         Models kept loaded.
+    redis_url : str
+        ``redis://…``: rates, cool-downs and live counts are then those of all processes together.
+    score_cache_seconds : float
+        Seconds for which the score of a row is remembered, for a row that is asked again; 0: none.
+    influx_url : str
+        ``http://host:8086/database`` of InfluxDB 1, ``http://host:8086/org/bucket`` of 2 and 3:
+        scores and events are written there, too.
+    mlflow_uri : str
+        Of an MLflow tracking server, which is told of trained and promoted models.
+    kafka_brokers : str
+        ``host:port,…`` for addresses ``kafka:///topic`` that name none.
+    kafka_topic : str
+        Events that are found are sent there, too; nowhere by default.
 
     Examples
     --------
@@ -125,6 +139,12 @@ class Settings:
     rate: float = 100.0
     burst: int = 200
     cached_models: int = 32
+    redis_url: str = field(default="", repr=False)
+    score_cache_seconds: float = 0.0
+    influx_url: str = field(default="", repr=False)
+    mlflow_uri: str = field(default="", repr=False)
+    kafka_brokers: str = ""
+    kafka_topic: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "home", Path(self.home).expanduser().absolute())
