@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -63,12 +64,13 @@ def metrics(port: int) -> dict[str, float]:
             lines = answer.read().decode().splitlines()
     except OSError:
         return {}
-    return {k: float(v) for k, _, v in (x.rpartition(" ") for x in lines if x[0] != "#")}
+    alone = (re.sub(r'\{?,?stream="[^"]*"\}?', "", x) for x in lines if x[0] != "#")
+    return {k: float(v) for k, _, v in (x.rpartition(" ") for x in alone)}
 
 
 def p99(found: dict[str, float]) -> float:
     """Upper end of the bucket that holds the 99 % quantile of the latency, in seconds."""
-    name = "awry_stream_latency_seconds_bucket"
+    name = "awry_stream_event_seconds_bucket"
     buckets = {k: v for k, v in found.items() if k.startswith(name)}
     total = max(buckets.values())
     ends = [

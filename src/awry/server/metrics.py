@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.registry import Collector
 
+from awry.ops.monitor import StoreCollector, Watch, instrument
 from awry.ops.service import Service
 
 #: Names the folder in which several processes keep their counts, where there are several.
@@ -25,30 +23,28 @@ class Metrics:
     def __init__(self, service: Service) -> None:
         self.registry = CollectorRegistry()
         self._children: dict[Any, Any] = {}
-        self._queue = _Queue(service)
-        self.registry.register(self._queue)
-        self._requests = Counter(
-            "awry_http_requests", "Requests answered.", ("method", "route", "status"),
-            registry=self.registry,
-        )  # fmt: skip
-        self._seconds = Histogram(
-            "awry_http_request_seconds", "Seconds a request took.", ("route",), buckets=_SECONDS,
-            registry=self.registry,
-        )  # fmt: skip
-        self._rows = Counter(
-            "awry_rows_judged", "Rows judged in requests.", ("model", "method"),
-            registry=self.registry,
-        )  # fmt: skip
-        self._flagged = Counter(
-            "awry_rows_flagged", "Rows flagged in requests.", ("model", "method"),
-            registry=self.registry,
-        )  # fmt: skip
+        self._stored = StoreCollector(service.store, service.jobs)
+        self.registry.register(self._stored)
+        self._requests = instrument("awry_http_requests", self.registry)
+        self._seconds = instrument("awry_http_request_seconds", self.registry, buckets=_SECONDS)
+        self._errors = instrument("awry_errors", self.registry)
+        self._rows = instrument("awry_rows_judged", self.registry)
+        self._flagged = instrument("awry_rows_flagged", self.registry)
+        self._degraded = instrument("awry_degraded_seconds", self.registry)
+        #: Runs while the service does.
+        self.watch = Watch(
+            service.ready, lambda part, passed: self._child(self._degraded, part).inc(passed)
+        )
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request; ``route`` is its template, so that there are few."""
         method = method if method in _METHODS else "other"
         self._child(self._requests, method, route, str(status)).inc()
         self._child(self._seconds, route).observe(seconds)
+
+    def failed(self, kind: str) -> None:
+        """Count a request that ended in an error; of kinds there are few."""
+        self._child(self._errors, kind).inc()
 
     def judged(self, model: str | None, method: str, rows: int, flagged: int) -> None:
         """Count rows that were judged."""
@@ -68,22 +64,5 @@ class Metrics:
             return generate_latest(self.registry)
         together = CollectorRegistry()
         MultiProcessCollector(together)
-        together.register(self._queue)
+        together.register(self._stored)
         return generate_latest(together)
-
-
-class _Queue(Collector):
-    """The jobs in each state, counted when they are asked for."""
-
-    def __init__(self, service: Service) -> None:
-        self._service = service
-
-    def describe(self) -> Iterator[Metric]:
-        # Without this the database would be asked when the collector is registered.
-        yield GaugeMetricFamily("awry_jobs", "Jobs by state.", labels=["state"])
-
-    def collect(self) -> Iterator[Metric]:
-        gauge = GaugeMetricFamily("awry_jobs", "Jobs by state.", labels=["state"])
-        for state, count in self._service.jobs.count().items():
-            gauge.add_metric([state], count)
-        yield gauge

@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from awry.stream.worker import Worker
 
 
-def serve(worker: Worker, port: int) -> int:
-    """Serve ``/metrics`` at ``port`` of this machine, of a free one for 0; which one."""
+def serve(worker: Worker, port: int, host: str = "127.0.0.1") -> int:
+    """Serve ``/metrics`` at ``port``, at a free one for 0; which one."""
     client = optional("prometheus_client", extra="server", needed_by="--metrics-port")
     registry = client.CollectorRegistry()
     registry.register(_Collector(worker))
-    server, _ = client.start_http_server(port, addr="127.0.0.1", registry=registry)
+    server, _ = client.start_http_server(port, addr=host, registry=registry)
     return int(server.server_port)
 
 
@@ -31,31 +31,25 @@ class _Collector:
         return []
 
     def collect(self) -> Iterator[Any]:
-        from prometheus_client.core import (
-            CounterMetricFamily,
-            GaugeMetricFamily,
-            HistogramMetricFamily,
-        )
+        from awry.ops.monitor import family
 
         worker, tally = self._worker, self._worker.tally
-        for name, words, value in (
-            ("events", "Events judged and kept.", tally.events),
-            ("anomalies", "Events that were anomalies.", tally.anomalies),
-            ("late", "Events that came after the watermark.", tally.late),
-            ("dead_letters", "Messages that could not be judged.", tally.dead),
-            ("commits", "Transactions.", tally.commits),
+        for name, value in (
+            ("awry_stream_events", tally.events),
+            ("awry_stream_anomalies", tally.anomalies),
+            ("awry_stream_late", tally.late),
+            ("awry_stream_dead_letters", tally.dead),
+            ("awry_stream_commits", tally.commits),
+            ("awry_stream_partitions", len(worker.lanes)),
+            ("awry_stream_queue", worker.waiting),
+            ("awry_stream_lag", worker.source.lag()),
         ):
-            yield CounterMetricFamily(f"awry_stream_{name}", words, value=value)
-        yield GaugeMetricFamily(
-            "awry_stream_partitions", "Partitions of this worker.", value=len(worker.lanes)
-        )
+            if value is not None:
+                told = family(name)
+                told.add_metric([worker.name], value)
+                yield told
         ends = [f"{end:g}" for end in LATENCIES[:-1]] + ["+Inf"]
-        yield HistogramMetricFamily(
-            "awry_stream_latency_seconds",
-            "From an event's arrival to its score being kept.",
-            buckets=list(zip(ends, tally.latencies.cumsum().tolist(), strict=True)),
-            sum_value=tally.latency_seconds,
-        )
-        lag = worker.source.lag()
-        if lag is not None:
-            yield GaugeMetricFamily("awry_stream_lag", "Messages that wait.", value=lag)
+        buckets = list(zip(ends, tally.latencies.cumsum().tolist(), strict=True))
+        seconds = family("awry_stream_event_seconds")
+        seconds.add_metric([worker.name], buckets, tally.latency_seconds)
+        yield seconds

@@ -94,6 +94,11 @@ class Worker:
         self._stopping = False
         self._since, self._waiting = time.monotonic(), 0
 
+    @property
+    def waiting(self) -> int:
+        """Events that were read and are not kept yet."""
+        return self._waiting
+
     def stop(self) -> None:
         """End after what is being done; may be called from a signal's handler."""
         self._stopping = True
