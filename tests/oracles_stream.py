@@ -118,3 +118,29 @@ def fading_grids(scaled, state, memory):
         counts = [weight @ (cell[:i] == cell[i]).all(axis=1) for cell in cells]
         scores.append(np.log2(1 + weight.sum()) - np.log2(1 + np.array(counts)).mean())
     return np.array(scores)
+
+
+def chain_scores(z, state, window):
+    """xStream with exact counts of the cells, one dictionary for each level and window."""
+    chains, depth = state.feature.shape
+    scores = np.full(len(z), np.nan)
+    cells = np.empty((len(z), chains, depth), dtype=object)
+    for i, row in enumerate(z / state.width):
+        for c in range(chains):
+            place = {}
+            for level, f in enumerate(state.feature[c]):
+                s = state.shift[c, f]
+                place[f] = 2 * place[f] - s if f in place else row[f] + s
+                cells[i, c, level] = tuple(sorted((g, int(np.floor(p))) for g, p in place.items()))
+    for i in range(window, len(z)):
+        start = (i // window - 1) * window
+        last = cells[start : start + window]
+        least = [
+            min(
+                np.log2(1 + sum(one == cells[i, c, level] for one in last[:, c, level])) + level + 1
+                for level in range(depth)
+            )
+            for c in range(chains)
+        ]
+        scores[i] = np.log2(1 + window) + 1 - np.mean(least)
+    return scores
