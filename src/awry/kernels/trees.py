@@ -274,6 +274,22 @@ def walk(
 
 
 @njit(cache=True, nogil=True)
+def find_leaves(
+    X: FloatArray, feature: IndexArray, threshold: FloatArray, left: IndexArray, roots: IndexArray
+) -> IndexArray:
+    """The leaf each row of ``X`` (n, d) ends in, in each of t trees; node numbers, shape (n, t)."""
+    n, n_trees = X.shape[0], roots.size - 1
+    out = np.empty((n, n_trees), np.uint32)
+    for i in range(n):
+        for t in range(n_trees):
+            k = roots[t]
+            while left[k] != k:
+                k = left[k] + np.uint32(X[i, feature[k]] > threshold[k])
+            out[i, t] = k
+    return out
+
+
+@njit(cache=True, nogil=True)
 def attribute(
     X: FloatArray,
     feature: IndexArray,
