@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from awry.cli.pipes import outlive_peers
 from awry.cli.view import as_json, table
 from awry.core.optional import optional
 
@@ -62,9 +62,7 @@ def serve(host: str | None, port: int | None, processes: int, log_level: str) ->
                     "awry keys create NAME --role admin",
                     err=True,
                 )
-    if hasattr(signal, "SIGPIPE"):
-        # A client that goes away is no reason to end, as it is for `awry ... | head`.
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    outlive_peers()
     run(settings, processes=processes, log_level=log_level)
 
 

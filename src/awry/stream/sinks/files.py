@@ -14,9 +14,10 @@ from awry.stream.sinks.base import Mark, Message, Sink
 
 
 class StdoutSink(Sink):
-    """``-``."""
+    """``-``; once: lines that went out half would come out twice, and a reader who went away
+    does not come back."""
 
-    def _send(self, messages: list[Message], mark: Mark) -> None:
+    def deliver(self, messages: list[Message], mark: Mark) -> None:
         sys.stdout.buffer.write(_lines(messages))
         sys.stdout.buffer.flush()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import queue
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -62,8 +63,7 @@ class PushSource(SinglePartition):
 
     def _begin(self, position: Position | None) -> None:
         self._next = 0 if position is None else position.next
-        self._server = ThreadingHTTPServer((self._host, self._port), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server((self._host, self._port), _handler(self))
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def take(self, messages: list[bytes]) -> bool | None:
@@ -115,6 +115,15 @@ class PushSource(SinglePartition):
             self._server = None
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Who went away before the answer need not have it; other errors are told."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def _handler(source: PushSource) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -131,8 +140,12 @@ def _handler(source: PushSource) -> type[BaseHTTPRequestHandler]:
             if int(length) > MAX_MESSAGE:
                 self._answer(413, error=f"at most {MAX_MESSAGE:,} bytes are allowed")
                 return
+            body = self.rfile.read(int(length))
+            if len(body) < int(length):  # who went away half way is not heard at all
+                self.close_connection = True
+                return
             try:
-                messages = _messages(self.rfile.read(int(length)))
+                messages = _messages(body)
             except msgspec.DecodeError as error:
                 self._answer(400, error=f"no proper JSON: {error}")
                 return
