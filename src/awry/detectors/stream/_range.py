@@ -1,10 +1,12 @@
-"""The range in which a feature of a stream usually lies, from its first rows."""
+"""The range in which a feature of a stream usually lies, and its unit, from its first rows."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from awry.core.inputs import FloatArray
+
+_FAR = 1e100
 
 
 def usual_range(X: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -19,3 +21,8 @@ def usual_range(X: FloatArray) -> tuple[FloatArray, FloatArray]:
     width = high - low
     least = 1e-9 * np.maximum(np.abs(low), np.abs(high))
     return low, np.where(width > least, width, np.maximum(1.0, least))
+
+
+def standardised(X: FloatArray, center: FloatArray, scale: FloatArray) -> FloatArray:
+    """``X`` (n, d) in units of ``scale`` from ``center``, cut off where squares would overflow."""
+    return np.ascontiguousarray(np.clip((X - center) / scale, -_FAR, _FAR))
