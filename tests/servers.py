@@ -191,9 +191,9 @@ def _listens(port: int) -> bool:
 
 
 @contextmanager
-def redis_server() -> Iterator[int]:
-    """The port of an empty Redis."""
-    port = free_port()
+def redis_server(port: int | None = None) -> Iterator[int]:
+    """The port of an empty Redis; a given one, for one that was there before."""
+    port = port or free_port()
     with program("redis-server", "--port", str(port), "--save", "", port=port):
         yield port
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+import threading
 import time
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 
 from awry.ops.audit import note as write_down
 from awry.ops.errors import NotFoundError, UnfitError
+from awry.ops.shared_local import Fading
 from awry.ops.store import Store
 from awry.ops.tables import keys
 
@@ -20,6 +22,10 @@ ROLES = ("read", "write", "admin")
 _PREFIX = "awry"
 #: Keys are made and ended on the machine of the service alone.
 _BY = "local"
+#: Seconds for which another process may let a key in that was revoked in this one, and keys that
+#: are remembered meanwhile.
+FRESH = 1.0
+_REMEMBERED = 10_000
 
 
 class Caller(NamedTuple):
@@ -42,6 +48,9 @@ class Keys:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._lock = threading.Lock()
+        self._recent: Fading[tuple[Caller, float | None]] = Fading(_REMEMBERED)
+        self._changes = 0
 
     def create(self, name: str, role: str = "read", *, days: float | None = None) -> str:
         """A new key, which is not kept and cannot be shown again."""
@@ -84,8 +93,17 @@ class Keys:
             rows = connection.execute(sa.select(*shown).order_by(keys.c.created))
             return [dict(row) for row in rows.mappings()]
 
+    def recall(self, text: str) -> Caller | None:
+        """As :meth:`check`, if that was asked within the last second; None where it was not."""
+        with self._lock:
+            found = self._recent.get(_digest(text))
+        if found is None or _over(found[1]):
+            return None
+        return found[0]
+
     def check(self, text: str) -> Caller | None:
         """Whose key ``text`` is; None where it is nobody's or has run out."""
+        changes = self._changes
         prefix, _, rest = text.partition("_")
         key_id, _, _ = rest.partition("_")
         with self._store.read() as connection:
@@ -94,10 +112,22 @@ class Keys:
             ).one_or_none()
         # An unknown id costs the same comparison as a wrong secret.
         expected = row.digest if row is not None else _digest("")
-        same = hmac.compare_digest(_digest(text), expected)
-        if row is None or not same or prefix != _PREFIX:
+        digest = _digest(text)
+        same = hmac.compare_digest(digest, expected)
+        if row is None or not same or prefix != _PREFIX or _over(row.expires):
             return None
-        if row.expires is not None and row.expires <= time.time():
+        caller = Caller(row.id, row.role)
+        with self._lock:
+            # What was read before a key was revoked here must not outlive that.
+            if changes == self._changes:
+                self._recent.put(digest, (caller, row.expires), FRESH)
+        return caller
+
+    def holder(self, key_id: str) -> Caller | None:
+        """Whose key has this id, for who showed it before; None where it works no longer."""
+        with self._store.read() as connection:
+            row = connection.execute(sa.select(keys).where(keys.c.id == key_id)).one_or_none()
+        if row is None or _over(row.expires):
             return None
         return Caller(row.id, row.role)
 
@@ -110,6 +140,13 @@ class Keys:
                 keys.update().where(keys.c.id == key_id, sooner).values(expires=when)
             )
             write_down(connection, _BY, "key", f"key {key_id}", expires=when)
+        with self._lock:
+            self._changes += 1
+            self._recent = Fading(_REMEMBERED)
+
+
+def _over(expires: float | None) -> bool:
+    return expires is not None and expires <= time.time()
 
 
 def _new() -> tuple[str, str, str]:

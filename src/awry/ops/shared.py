@@ -132,8 +132,10 @@ class Shared:
         lost_at = self._lost_at
         return self._degraded + (0.0 if lost_at is None else time.monotonic() - lost_at)
 
-    def ping(self) -> None:
-        """Raise where Redis does not answer."""
+    def check(self) -> None:
+        """Raise where Redis does not answer, or is not asked because it did not."""
+        if self.degraded:
+            raise ConnectionError("Redis does not answer")
         if self._remote is not None:
             self._remote.ping()
 
