@@ -7,15 +7,14 @@ from typing import Any, Self
 
 import numpy as np
 from joblib import Parallel, delayed
-from scipy.stats import rankdata
 from sklearn.base import clone
+from sklearn.utils.validation import check_is_fitted
 
 from awry.core import registry
 from awry.core.card import Card
 from awry.core.detector import Detector
-from awry.core.inputs import FloatArray, IntArray
+from awry.core.inputs import UNLABELLED, FloatArray, IntArray, check_labels
 from awry.core.params import (
-    Configurable,
     any_of,
     instance,
     integer,
@@ -27,67 +26,13 @@ from awry.core.params import (
 )
 from awry.core.progress import track
 from awry.core.threshold import Fixed, Threshold
+from awry.detectors.discovery import reweigh
+from awry.detectors.scale import Scale
 
-#: Most points of a score's distribution that are kept; half of them in its upper twentieth.
-MAX_KNOTS = 2_000
+#: Pull of an ensemble's weights without marks: a score of marks on one side is what overturns them.
+PRIOR = 100.0
 #: What a full rank counts beside a full vote.
 TIE = 1e-3
-
-
-class Scale(Configurable):
-    """A rising, piecewise linear map that makes scores of different detectors comparable.
-
-    Parameters
-    ----------
-    kind : {"tail", "rank", "standard"}, default="tail"
-        ``"tail"``: the negative log of the share of training scores above (the ranks' exponential
-        tail), beyond the largest training score rising by one per mean excess over the 95 %
-        quantile. ``"rank"``: the share of training scores below, 0 to 1. ``"standard"``: mean 0 and
-        standard deviation 1, as PyOD's ``standardizer``.
-
-    Examples
-    --------
-    >>> Scale("rank").fit(np.array([3.0, 1.0, 2.0])).transform(np.array([1.0, 2.5, 9.0]))
-    array([0.25 , 0.625, 0.75 ])
-    """
-
-    constraints = {"kind": option("tail", "rank", "standard")}
-
-    def __init__(self, kind: str = "tail") -> None:
-        self.kind = kind
-
-    def fit(self, scores: FloatArray) -> Self:
-        """Learn the map from training scores (n,)."""
-        self.check_params()
-        ordered = np.sort(scores)
-        n = len(ordered)
-        self.slope_ = 0.0
-        if self.kind == "standard":
-            spread = float(scores.std()) or 1.0
-            self.knots_ = np.array([0.0, spread]) + scores.mean()
-            self.values_, self.slope_ = np.array([0.0, 1.0]), 1.0 / spread
-            return self
-        share = rankdata(ordered) / (n + 1)
-        if n > MAX_KNOTS:
-            body = np.linspace(0, 0.95 * n, MAX_KNOTS // 2, endpoint=False)
-            tail = np.linspace(0.95 * n, n - 1, MAX_KNOTS // 2)
-            keep = np.concatenate([body, tail]).astype(int)
-            ordered, share = ordered[keep], share[keep]
-        self.knots_, first = np.unique(ordered, return_index=True)
-        self.values_ = share[first]
-        if self.kind == "tail":
-            self.values_ = -np.log1p(-self.values_)
-            high = float(np.quantile(scores, 0.95))
-            excess = float((scores[scores >= high] - high).mean())
-            self.slope_ = 1.0 / excess if excess > 0 else 0.0
-        return self
-
-    def transform(self, scores: FloatArray) -> FloatArray:
-        """The comparable form of ``scores`` (n,)."""
-        if self.kind == "standard":
-            return (scores - self.knots_[0]) * self.slope_
-        beyond = np.maximum(scores - self.knots_[-1], 0.0)
-        return np.interp(scores, self.knots_, self.values_) + beyond * self.slope_
 
 
 class Committee(Detector):
@@ -155,6 +100,8 @@ class Ensemble(Committee):
     ----------
     members_ : list of Detector
     scales_ : list of Scale
+    weights_ : ndarray of shape (m,)
+        Of the members, adding to 1; marks given to :meth:`feedback` change them.
 
     Notes
     -----
@@ -232,7 +179,43 @@ class Ensemble(Committee):
         dealt = np.random.default_rng(self._seed()).permutation(m)
         self.bucket_ = np.empty(m, dtype=np.int64)
         self.bucket_[dealt] = np.arange(m) % min(self.n_buckets, m)
+        self.prior_weights_ = self.weights_
+        self.marked_views_, self.marks_ = np.zeros((0, m)), np.zeros(0, np.int64)
         return self._fuse(self._calibrated(scores))
+
+    def feedback(self, X: Any, y: Any) -> Self:
+        """Give members that agree with marks on rows more of a voice; marks given before count on.
+
+        The weights stay near those without marks until there are many, see
+        :func:`awry.detectors.discovery.reweigh`; the threshold is set anew.
+
+        Parameters
+        ----------
+        X : array-like of shape (k, d)
+        y : array-like of shape (k,)
+            1 anomaly, 0 normal, -1 not judged.
+        """
+        if self.method != "average":
+            raise ValueError(
+                f"Ensemble: method must be 'average' to learn from marks, got {self.method!r}"
+            )
+        check_is_fitted(self)
+        X = self._check_input(X, reset=False)
+        labels = check_labels(y, len(X), "Ensemble")
+        judged = labels != UNLABELLED
+        views = self._calibrated(self._ask(X[judged]))
+        self.marked_views_ = np.vstack([self.marked_views_, views])
+        self.marks_ = np.concatenate([self.marks_, labels[judged]])
+        trained = self._calibrated(np.column_stack([m.decision_scores_ for m in self.members_]))
+        fused = trained @ self.prior_weights_
+        spread = float(fused.std()) or 1.0
+        weights = reweigh(
+            self.marked_views_ / spread, self.marks_, self.prior_weights_,
+            float(np.quantile(fused, 0.97)) / spread, margin=1.0, prior=PRIOR,
+        ).clip(0.0)  # fmt: skip
+        self.weights_ = weights / weights.sum() if weights.any() else self.prior_weights_
+        self.decision_scores_ = self._fuse(trained)
+        return self._set_threshold(self._rule(self.contamination), None)
 
     def _score(self, X: FloatArray) -> FloatArray:
         return self._fuse(self._calibrated(self._ask(X)))

@@ -23,7 +23,8 @@ from awry.core.params import (
 )
 from awry.core.series import Series, SeriesDetector
 from awry.core.threshold import Threshold
-from awry.detectors.compose import Committee, Scale
+from awry.detectors.compose import Committee
+from awry.detectors.scale import Scale
 from awry.detectors.stages import Stage, in_training
 
 

@@ -27,7 +27,8 @@ from awry.core.params import (
     real,
 )
 from awry.core.threshold import Threshold
-from awry.detectors.compose import Committee, Scale, shares_of
+from awry.detectors.compose import Committee, shares_of
+from awry.detectors.scale import Scale
 from awry.detectors.stages import CascadeWarning, Stage, in_training
 
 #: Rows that stage 2 takes at a time while the clock runs.

@@ -12,8 +12,8 @@ from awry.core.card import Card
 from awry.core.detector import Detector
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import any_of, instance, integer, option
-from awry.detectors.compose import Scale
 from awry.detectors.deep import DeepDetector, Training
+from awry.detectors.scale import Scale
 
 if TYPE_CHECKING:
     from awry.nn.network import Network

@@ -11,7 +11,8 @@ from awry.core.detector import Detector
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import any_of, instance, integer, nothing, option, random_state
 from awry.core.threshold import Threshold
-from awry.detectors.compose import Committee, Scale
+from awry.detectors.compose import Committee
+from awry.detectors.scale import Scale
 
 
 class FeatureBagging(Committee):

@@ -13,7 +13,8 @@ from awry.core.detector import Detector
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import any_of, instance, integer, listing, nothing, random_state
 from awry.core.threshold import Threshold
-from awry.detectors.compose import Committee, Scale
+from awry.detectors.compose import Committee
+from awry.detectors.scale import Scale
 
 #: Random subspaces in which neighbours are looked for (20 in the paper).
 N_SUBSPACES = 20

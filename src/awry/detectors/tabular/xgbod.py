@@ -13,7 +13,8 @@ from awry.core.inputs import UNLABELLED, FloatArray, IntArray
 from awry.core.optional import optional
 from awry.core.params import any_of, instance, integer, listing, nothing, random_state, real
 from awry.core.threshold import Threshold
-from awry.detectors.compose import Committee, Scale
+from awry.detectors.compose import Committee
+from awry.detectors.scale import Scale
 
 
 class XGBOD(Committee):
