@@ -96,7 +96,7 @@ class Cascade(Committee):
     ----------
     Viola & Jones: "Rapid Object Detection using a Boosted Cascade of Simple Features", CVPR 2001,
     section 4: stages of rising cost, the threshold of each set beforehand. Here the last two scores
-    are blended, and both calibrated as in :class:`~awry.detectors.compose.Scale`.
+    are blended, and both calibrated as in :class:`~awry.detectors.scale.Scale`.
 
     Examples
     --------
