@@ -18,6 +18,8 @@ def take(url: str, rate: float, burst: int, seconds: float) -> int:
 
 
 if __name__ == "__main__":
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     sys.stdin.readline()
-    print(take(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])))
+    got = take(sys.argv[1], float(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4]))
+    sys.stdout.write(f"{got}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from itertools import compress, repeat
 from typing import Any
@@ -37,6 +37,8 @@ class Findings:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        #: Are told of each judgement that is kept, and must be quick.
+        self.heard: list[Callable[[Judgement], None]] = []
 
     def record(self, made: Judgement, connection: sa.Connection | None = None) -> int:
         """Keep a judgement and return its id.
@@ -47,7 +49,14 @@ class Findings:
             A transaction of the caller's, which then keeps this and its own writes, or none.
         """
         with nullcontext(connection) if connection is not None else self._store.write() as here:
-            return self._record(here, made)
+            number = self._record(here, made)
+            if self.heard:
+                sa.event.listen(here, "commit", lambda _: self._tell(made), once=True)
+            return number
+
+    def _tell(self, made: Judgement) -> None:
+        for hear in self.heard:
+            hear(made)
 
     def _record(self, connection: sa.Connection, made: Judgement) -> int:
         number: int = connection.execute(

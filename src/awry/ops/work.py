@@ -41,7 +41,7 @@ class Workshop:
         self, store: Store, datasets: Datasets, models: Models, settings: Settings
     ) -> None:
         self._store, self._datasets, self._models = store, datasets, models
-        self._findings = Findings(store)
+        self.findings = Findings(store)
         self._folder = settings.home / "results"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -101,7 +101,7 @@ class Workshop:
                 found.kept = found.severity > 0
             os.replace(draft, target)
             with self._store.write() as connection:
-                self._findings.record(found, connection)
+                self.findings.record(found, connection)
                 job.settle(connection, made)
         except BaseException:
             draft.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from awry.core.errors import AwryError, DataError
+from awry.ops.posting import RefusedError
 from awry.stream.address import Address
 
 log = logging.getLogger(__name__)
@@ -71,10 +72,6 @@ class Sink:
 
     def _send(self, messages: list[Message], mark: Mark) -> None:
         raise NotImplementedError
-
-
-class RefusedError(AwryError):
-    """The other side will never take it: trying again is no use."""
 
 
 def retry(call: Callable[[], None], tries: int, name: str) -> None:

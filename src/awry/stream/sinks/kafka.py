@@ -8,8 +8,9 @@ import msgspec
 
 from awry.core.errors import DataError
 from awry.core.optional import optional
+from awry.ops.posting import RefusedError
 from awry.stream.address import Address
-from awry.stream.sinks.base import Mark, Message, RefusedError, Sink
+from awry.stream.sinks.base import Mark, Message, Sink
 from awry.stream.sources.kafka import kafka_settings
 
 _TIMEOUT = 30.0

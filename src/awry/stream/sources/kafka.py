@@ -18,11 +18,16 @@ log = logging.getLogger(__name__)
 def kafka_settings(address: Address) -> dict[str, Any]:
     """librdkafka's settings for an address: its options with a dot, secrets from the environment.
 
-    ``AWRY_KAFKA_USERNAME`` and ``AWRY_KAFKA_PASSWORD`` are those of SASL.
+    ``AWRY_KAFKA_USERNAME`` and ``AWRY_KAFKA_PASSWORD`` are those of SASL, ``AWRY_KAFKA_BROKERS``
+    the brokers of addresses that name none.
     """
-    if not address.host:
-        raise DataError(f"{address.text!r} names no broker", remedy="write kafka://host:9092/topic")
-    found: dict[str, Any] = {"bootstrap.servers": address.host}
+    brokers = address.host or address.secret("AWRY_KAFKA_BROKERS")
+    if not brokers:
+        raise DataError(
+            f"{address.text!r} names no broker",
+            remedy="write kafka://host:9092/topic, or set AWRY_KAFKA_BROKERS",
+        )
+    found: dict[str, Any] = {"bootstrap.servers": brokers}
     for name in [name for name in address.options if "." in name]:
         found[name] = address.options.pop(name)
     for name, variable in (("username", "USERNAME"), ("password", "PASSWORD")):
