@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -204,3 +206,41 @@ def mosquitto() -> Iterator[int]:
     port = free_port()
     with program("mosquitto", "-p", str(port), port=port):
         yield port
+
+
+@contextmanager
+def awry_server(**settings: Any) -> Iterator[str]:
+    """The address of a service in this process, at a port of its own."""
+    uvicorn = pytest.importorskip("uvicorn")
+    from awry.ops.settings import Settings
+    from awry.server import create_app
+
+    made = Settings(port=free_port(), **settings)
+    config = uvicorn.Config(create_app(made), host=made.host, port=made.port, log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started or not thread.is_alive())
+        yield f"http://127.0.0.1:{made.port}"
+    finally:
+        server.should_exit = True
+        thread.join(30)
+
+
+@contextmanager
+def awry_process(home: Path, *options: str, **environment: str) -> Iterator[tuple[str, Any]]:
+    """The address of `awry serve` and its process, which tests may kill."""
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "awry", "serve", "--port", str(port), "--log-level", "warning",
+         *options],
+        env={**os.environ, "AWRY_HOME": str(home), **environment},
+    )  # fmt: skip
+    try:
+        wait_until(lambda: process.poll() is not None or _listens(port), seconds=90)
+        assert process.poll() is None
+        yield f"http://127.0.0.1:{port}", process
+    finally:
+        process.terminate()
+        process.wait(30)

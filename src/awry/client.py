@@ -152,6 +152,10 @@ class Client:
         """How far a job is."""
         return self._get(_path("jobs", job))
 
+    def jobs(self, *, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest jobs."""
+        return list(self._send("GET", "/v1/jobs", params={"limit": limit}).json())
+
     def cancel(self, job: str) -> dict[str, Any]:
         """Stop a job."""
         return self._post(_path("jobs", job, "cancel"), None)
@@ -194,14 +198,19 @@ class Client:
     def download(self, job: str, path: str | os.PathLike[str]) -> Path:
         """Write a batch job's result to ``path`` as Parquet and return it."""
         target = Path(path)
+        draft = target.with_name(f".{target.name}.part")
         address = _path("jobs", job, "result.parquet")
         with self._http.stream("GET", address, headers=self._headers) as answer:
             if answer.status_code != 200:
                 answer.read()
                 _refuse(answer)
-            with target.open("wb") as file:
-                for piece in answer.iter_bytes():
-                    file.write(piece)
+            try:
+                with draft.open("wb") as file:
+                    for piece in answer.iter_bytes():
+                        file.write(piece)
+                draft.replace(target)
+            finally:
+                draft.unlink(missing_ok=True)
         return target
 
     # -- findings ---------------------------------------------------------------------------------
@@ -248,6 +257,39 @@ class Client:
     def rates(self, source: str, **span: Any) -> list[dict[str, Any]]:
         """What was judged and flagged each hour; ``span`` is ``since`` and ``until``."""
         return list(self._send("GET", "/v1/rates", params={"source": source, **span}).json())
+
+    def ready(self) -> dict[str, Any]:
+        """Whether what the service depends on answers; asks without raising where it does not."""
+        answer = self._http.get("/ready")
+        # A part that does not answer is told as 503, with which one it is.
+        if answer.status_code not in (200, 503):
+            _refuse(answer)
+        return dict(answer.json())
+
+    # -- alerts -----------------------------------------------------------------------------------
+
+    def alert_rules(self) -> list[dict[str, Any]]:
+        """The rules of alerts."""
+        return list(self._get("/v1/alerts/rules")["rules"])
+
+    def set_alert_rules(self, rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Put ``rules`` in the place of all there are."""
+        body = {"rules": list(rules)}
+        return list(self._send("PUT", "/v1/alerts/rules", json=body).json()["rules"])
+
+    def alerts(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Alerts, those that began last first; ``filters`` are ``state`` (``"firing"`` or
+        ``"resolved"``), ``severity`` (this or graver) and ``rule``."""
+        return self._pages("/v1/alerts", filters)
+
+    def acknowledge(self, alert: int) -> dict[str, Any]:
+        """Say that somebody sees to an alert: it is not told again, nor escalated."""
+        return self._post(_path("alerts", alert, "acknowledge"), None)
+
+    def alert_deliveries(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """What sinks were to be told; ``filters`` are ``state`` (``"waiting"``, ``"done"`` or
+        ``"dead"``) and ``sink``."""
+        return self._pages("/v1/alerts/deliveries", filters)
 
     def audit(self) -> Iterator[dict[str, Any]]:
         """Who did what, the newest first."""

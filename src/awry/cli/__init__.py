@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import signal
 import sys
 from typing import Any
 
 import click
 
 import awry
+from awry.cli.pipes import end_with_reader
 
 #: Each command and the module that holds it, imported only when it is called.
 _COMMANDS = {
@@ -27,8 +27,9 @@ _COMMANDS = {
     "bench": ("bench", "Run a published benchmark beside other libraries."),
     "stream": ("stream", "Judge events as they come, from Kafka, files and others."),
     "serve": ("serve", "Serve detection over HTTP."),
+    "remote": ("remote", "Ask a service: data sets, models, jobs, events."),
     "keys": ("serve", "Make, list, change and revoke the API keys of the service."),
-    "demo": ("demo", "Run the main job on shipped real data."),
+    "demo": ("demo", "Show it all: data, models, a service, a stream, an attack."),
     "completion": ("completion", "Print the shell completion script."),
 }
 
@@ -62,10 +63,9 @@ def app() -> None:
 
 
 def main(argv: list[str] | None = None) -> Any:
-    """Run the command line and exit: 0 done, 1 anomalies found (when asked), 2 bad use or input."""
-    # A closed pipe (`awry ... | head`) ends the program quietly, as it does others.
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    """Run the command line and exit: 0 done, 1 anomalies found (when asked), 2 bad use or input,
+    3 a service that does not answer."""
+    end_with_reader()
     try:
         code = app.main(args=argv, prog_name="awry", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> Any:
         where = f"; see {context.command_path} --help" if context else ""
         told = " ".join(error.format_message().split()).rstrip(".")
         click.echo(f"awry: {told[:1].lower()}{told[1:]}{where}", err=True)
-        code = 2
+        code = max(2, error.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("awry: interrupted; no file is half written", err=True)
         code = 130

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from awry.cli.pipes import outlive_peers
-from awry.cli.view import as_json, table
+from awry.cli.view import as_json, table, when
 from awry.core.optional import optional
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def list_keys(json_: bool) -> None:
         return
     table(
         ["id", "name", "role", "created", "expires"],
-        [[k["id"], k["name"], k["role"], _day(k["created"]), _day(k["expires"])] for k in found],
+        [[k["id"], k["name"], k["role"], when(k["created"]), when(k["expires"])] for k in found],
     )
 
 
@@ -146,9 +145,3 @@ def _keys() -> Iterator[Keys]:
         raise click.ClickException(str(error)) from error
     finally:
         store.close()
-
-
-def _day(seconds: float | None) -> str:
-    if seconds is None:
-        return ""
-    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", timespec="minutes")

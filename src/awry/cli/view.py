@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 from awry.core.plain import plain
@@ -47,6 +48,13 @@ def number_words(value: float) -> str:
     from awry.report.charts import number
 
     return number(float(value))
+
+
+def when(seconds: float | None) -> str:
+    """A time of the service, which are seconds since 1970, in UTC."""
+    if seconds is None:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(" ", timespec="minutes")
 
 
 def as_json(value: Any) -> str:
