@@ -1,0 +1,51 @@
+"""The first page: how all is."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+
+from awry.ops.overview import Rates
+from awry.server.auth import Reader, TheService
+from awry.server.pages import pictures
+from awry.server.pages.render import PageRoute, show, when
+
+router = APIRouter(route_class=PageRoute)
+#: Incidents and sources that are shown.
+_INCIDENTS, _SOURCES = 8, 12
+_DAY = 86_400.0
+
+
+@router.get("/")
+def overview(request: Request, service: TheService, _: Reader) -> Response:
+    known = service.overview.sources()[:_SOURCES]
+    drift = service.overview.drift()
+    incidents = service.lookup.incidents(status="open", limit=_INCIDENTS)
+    health = service.ready()
+    return show(
+        request,
+        "overview.html",
+        sources=[one | _pictured(service.overview.rates(one["source"]))
+                 | {"drift": drift.get(one["source"])} for one in known],
+        datasets=sorted(service.datasets.list(), key=lambda one: -one["created"]),
+        models=service.models.list(),
+        incidents=incidents.rows,
+        open_incidents=len(incidents.rows),
+        more_incidents=incidents.next is not None,
+        open_events=service.lookup.counts()["status"].get("open", 0),
+        day=service.overview.judged(time.time() - _DAY),
+        jobs=service.jobs.count(),
+        health=health,
+        healthy=all(probe["ok"] for probe in health.values()),
+    )  # fmt: skip
+
+
+def _pictured(rates: Rates) -> dict[str, Any]:
+    picture = pictures.rates(rates, bare=True)
+    if picture is None:
+        return {"picture": None, "span": ""}
+    first, last = float(np.min(rates.at)), float(np.max(rates.at)) + 3600
+    return {"picture": picture, "span": f"{when(first)} to {when(last)}"}
