@@ -73,9 +73,7 @@ METERS = {
     "awry_stream_events": Meter("counter", "Events judged and kept.", ("stream",)),
     "awry_stream_anomalies": Meter("counter", "Events that were anomalies.", ("stream",)),
     "awry_stream_late": Meter("counter", "Events that came after the watermark.", ("stream",)),
-    "awry_stream_dead_letters": Meter(
-        "counter", "Messages that could not be judged.", ("stream",)
-    ),
+    "awry_stream_dead_letters": Meter("counter", "Messages that could not be judged.", ("stream",)),
     "awry_stream_commits": Meter("counter", "Transactions.", ("stream",)),
     "awry_stream_partitions": Meter("gauge", "Partitions of this worker.", ("stream",)),
     "awry_stream_lag": Meter("gauge", "Messages that wait to be read.", ("stream",)),
@@ -193,7 +191,8 @@ def _of_scores(connection: sa.Connection, now: float) -> _Values:
 def _of_drift(connection: sa.Connection, now: float) -> _Values:
     newest = sa.select(sa.func.max(drift_reports.c.id)).group_by(drift_reports.c.source)
     query = sa.select(drift_reports.c.source, drift_reports.c.report)
-    statistics, moved = [], []
+    statistics: list[tuple[tuple[str, ...], float]] = []
+    moved: list[tuple[tuple[str, ...], float]] = []
     for source, report in connection.execute(query.where(drift_reports.c.id.in_(newest))):
         features = report.get("features") or []
         moved.append(((source,), float(sum(bool(f["drifted"]) for f in features))))

@@ -11,7 +11,15 @@ import sqlalchemy as sa
 
 from awry.ops.settings import Settings
 from awry.ops.store import Store
-from awry.ops.tables import events, incidents, judgements, score_rollups, scores
+from awry.ops.tables import (
+    alert_deliveries,
+    alerts,
+    events,
+    incidents,
+    judgements,
+    score_rollups,
+    scores,
+)
 
 _log = logging.getLogger(__name__)
 _DAY = 86_400.0
@@ -53,6 +61,10 @@ class Upkeep:
             lambda c: _delete(c, incidents, sa.and_(
                 incidents.c.created < happened,
                 ~sa.exists().where(events.c.incident == incidents.c.id))),
+            lambda c: _delete(c, alert_deliveries, sa.and_(
+                alert_deliveries.c.created < happened, alert_deliveries.c.state != "waiting")),
+            lambda c: _delete(c, alerts, sa.and_(
+                alerts.c.updated < happened, alerts.c.state == "resolved")),
             lambda c: c.execute(score_rollups.delete().where(
                 score_rollups.c.updated < happened)).rowcount,
         ]  # fmt: skip

@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("error", sa.String(500)),
         sa.Index("alert_deliveries_due", "sink", "state", "next"),
     )
+    op.create_index("events_by_status", "events", ["status", "severity", "updated"])
     rules = sa.table(
         "alert_rules", sa.column("name"), sa.column("rule"), sa.column("enabled"),
         sa.column("updated"), sa.column("by"),
