@@ -215,7 +215,7 @@ def _by_severity(
     connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]
 ) -> list[tuple[tuple[str, ...], float]]:
     query = sa.select(table.c.severity, sa.func.count()).where(which).group_by(table.c.severity)
-    counts: dict[int, int] = dict(connection.execute(query).tuples().all())
+    counts: dict[int, int] = {row[0]: row[1] for row in connection.execute(query)}
     return [((SEVERITIES[level],), counts.get(level, 0)) for level in range(1, len(SEVERITIES))]
 
 
