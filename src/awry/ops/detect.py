@@ -15,6 +15,7 @@ from msgspec import UNSET
 
 from awry import run
 from awry.core import registry
+from awry.core.errors import AwryError
 from awry.core.inputs import FloatArray
 from awry.core.plain import plain
 from awry.data.tables import as_table
@@ -53,6 +54,8 @@ class Judging:
     def __init__(self, models: Models, settings: Settings) -> None:
         self._models, self._settings = models, settings
         self._turns = threading.BoundedSemaphore(settings.max_detections)
+        #: Says for a request and its model which version answers; None: the champion.
+        self.route: Callable[[Ask, str], int | None] | None = None
         #: Is told of each answer, and the seconds it took.
         self.heard: Callable[[Ask, Answer, float], None] | None = None
 
@@ -121,6 +124,13 @@ class Judging:
         None where a request takes longer and is one for :meth:`answer`.
         """
         begun = time.monotonic()
+        found = self._together(asks, deadline)
+        self._tell(asks, found, time.monotonic() - begun)
+        return found
+
+    def _together(
+        self, asks: Sequence[Ask], deadline: float | None
+    ) -> list[Answer | Exception | None]:
         found: list[Answer | Exception | None] = [None] * len(asks)
         groups: dict[Any, tuple[_Chosen, list[int]]] = {}
         for i, ask in enumerate(asks):
@@ -137,7 +147,6 @@ class Judging:
                 members, self._each(chosen, [asks[i] for i in members], deadline), strict=True
             ):
                 found[i] = answer
-        self._tell(asks, found, time.monotonic() - begun)
         return found
 
     def _tell(self, asks: Sequence[Ask], found: Sequence[Any], seconds: float) -> None:
@@ -146,6 +155,24 @@ class Judging:
         for ask, answer in zip(asks, found, strict=True):
             if isinstance(answer, Answer):
                 self.heard(ask, answer, seconds)
+
+    def answer_aside(self, asks: Sequence[Ask]) -> list[Answer | None]:
+        """Answers by the models that are named, which nobody waits for: they are not told of.
+
+        None where there is none.
+        """
+        return [
+            self._slowly(ask) if answer is None else answer if isinstance(answer, Answer) else None
+            for ask, answer in zip(asks, self._together(asks, None), strict=True)
+        ]
+
+    def _slowly(self, ask: Ask) -> Answer | None:
+        try:
+            with unfit("data"):
+                chosen = self._choose(ask)
+                return None if chosen is None else self._by_model(chosen, ask)
+        except AwryError:
+            return None
 
     def numbers_of(self, ask: Ask) -> list[str] | None:
         """The columns of the model for ``ask``, if all are numbers: see :class:`Ask`."""
@@ -164,7 +191,14 @@ class Judging:
         name = ask.model or self._models.find(ask.method, ask.columns)
         if name is None:
             return None
-        version, judge = self._models.load(name, ask.version)
+        routed = self.route(ask, name) if self.route is not None and ask.version is None else None
+        try:
+            version, judge = self._models.load(name, ask.version if routed is None else routed)
+        except AwryError:
+            if routed is None:
+                raise
+            # What is wrong with a challenger is not to be the fault of those who ask.
+            version, judge = self._models.load(name)
         return _Chosen(name, version, _decide_by(judge, ask.threshold))
 
     def _each(

@@ -23,7 +23,7 @@ from awry.ops.errors import ConflictError, DamagedError, NotFoundError
 from awry.ops.names import check_name
 from awry.ops.settings import Settings
 from awry.ops.store import Store, insert_once
-from awry.ops.tables import models, promotions, versions
+from awry.ops.tables import models, promotions, rollouts, versions
 
 #: Seconds for which a process may not know of what another one promoted.
 _FRESH = 0.5
@@ -38,10 +38,21 @@ class _Champion(NamedTuple):
     columns: frozenset[str]
 
 
+class Challenger(NamedTuple):
+    """A version that is tried beside the champion; see :mod:`awry.ops.rollout`."""
+
+    row: Any
+    stage: str
+    share: float
+    key: str | None
+    since: float
+
+
 class _Champions(NamedTuple):
-    """Those in charge, newest first, as they were at ``read``."""
+    """Those in charge, newest first, and their challengers, as they were at ``read``."""
 
     by_name: dict[str, _Champion]
+    challengers: dict[str, Challenger]
     read: float
     found: dict[Any, str | None]  # answers of ``find``
 
@@ -109,7 +120,7 @@ class Models:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        self._changed()
+        self.changed()
         return self.version(name, number)
 
     def list(self) -> list[dict[str, Any]]:
@@ -135,8 +146,7 @@ class Models:
 
     def load(self, name: str, version: int | None = None) -> tuple[int, Judge]:
         """A version's number and the fitted model, which must not be changed."""
-        known = self._in_charge().by_name.get(name) if version is None else None
-        row = self._row(name, version) if known is None else known.row
+        row = self._known(name, version) or self._row(name, version)
         with self._lock:
             if row.file in self._loaded:
                 self._loaded.move_to_end(row.file)
@@ -148,6 +158,20 @@ class Models:
             while len(self._loaded) > self._kept:
                 self._loaded.popitem(last=False)
         return row.version, loaded
+
+    def _known(self, name: str, version: int | None) -> Any:
+        """What loading takes, where no look into the database is needed."""
+        charge = self._in_charge()
+        if version is None:
+            champion = charge.by_name.get(name)
+            return None if champion is None else champion.row
+        challenger = charge.challengers.get(name)
+        tried = challenger is not None and challenger.row.version == version
+        return challenger.row if tried and challenger is not None else None
+
+    def challenger(self, name: str) -> Challenger | None:
+        """The version that is tried beside the champion of ``name``, if there is one."""
+        return self._in_charge().challengers.get(name)
 
     def find(self, method: str, columns: Iterable[str]) -> str | None:
         """The model whose champion is of ``method`` and judges the most of ``columns``.
@@ -183,31 +207,64 @@ class Models:
             .where(models.c.champion == versions.c.version)
             .order_by(versions.c.created.desc())
         )
+        r = rollouts.c
+        tried = sa.select(
+            *(versions.c[name] for name in _TO_LOAD), r.stage, r.share, r.key, r.since
+        )
+        here = sa.and_(r.model == versions.c.model, r.version == versions.c.version)
         with self._store.read() as connection:
             rows = connection.execute(query).all()
+            beside = connection.execute(tried.join(rollouts, here)).all()
         champions = _Champions(
-            {row.model: _Champion(row, frozenset(row.columns)) for row in rows}, now, {}
+            {row.model: _Champion(row, frozenset(row.columns)) for row in rows},
+            {c.model: Challenger(c, c.stage, c.share, c.key, c.since) for c in beside},
+            now,
+            {},
         )
         if changes == self._changes:
             self._champions = champions
         return champions
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Look anew who is in charge, and who is tried."""
         self._changes += 1
         self._champions = None
 
-    def promote(self, name: str, version: int, *, by: str) -> dict[str, Any]:
-        """Put ``version`` in charge."""
-        self._row(name, version)
+    def promote(
+        self, name: str, version: int, *, by: str, force: bool = False, **why: Any
+    ) -> dict[str, Any]:
+        """Put ``version`` in charge; where it is the challenger, it is one no more.
+
+        Parameters
+        ----------
+        force : bool
+            Also where it failed on the golden set.
+        **why
+            What the audit log is told besides.
+        """
+        golden = self._row(name, version).facts.get("golden") or {}
+        failed = golden.get("passed") is False
+        if failed and not force:
+            raise ConflictError(
+                f"version {version} of {name!r} failed on the golden set: {golden['reason']}",
+                field="version",
+                remedy="train another one, or promote it with force",
+            )
         with self._store.write() as connection:
             before = self._lock_model(connection, name)
             if before != version:
                 _set_champion(connection, name, version, by)
-                write_down(connection, by, "promote", f"model {name}", version=version, was=before)
-        self._changed()
+                why |= {"forced": True, "golden": golden["reason"]} if failed else {}
+                write_down(
+                    connection, by, "promote", f"model {name}", version=version, was=before, **why
+                )
+            connection.execute(
+                rollouts.delete().where(rollouts.c.model == name, rollouts.c.version == version)
+            )
+        self.changed()
         return self.version(name, version)
 
-    def rollback(self, name: str, *, by: str = "local") -> dict[str, Any]:
+    def rollback(self, name: str, *, by: str = "local", **why: Any) -> dict[str, Any]:
         """Put the version in charge that was before the present one."""
         self._row(name, None)
         with self._store.write() as connection:
@@ -230,9 +287,19 @@ class Models:
                 models.update().where(models.c.name == name).values(champion=done[1].version)
             )
             now, was = done[1].version, done[0].version
-            write_down(connection, by, "rollback", f"model {name}", version=now, was=was)
-        self._changed()
+            write_down(connection, by, "rollback", f"model {name}", version=now, was=was, **why)
+        self.changed()
         return self.version(name, done[1].version)
+
+    def tell(self, name: str, version: int, **facts: Any) -> dict[str, Any]:
+        """Write ``facts`` on a version's card, which is all that may change of it."""
+        with self._store.write() as connection:
+            self._lock_model(connection, name)
+            here = (versions.c.model == name, versions.c.version == version)
+            known = connection.scalar(sa.select(versions.c.facts).where(*here)) or {}
+            told = plain({**known, **facts})
+            connection.execute(versions.update().where(*here).values(facts=told))
+        return self.version(name, version)
 
     def files(self) -> set[str]:
         """Names of the files that versions are kept in."""
@@ -270,6 +337,17 @@ class Models:
                 remedy="roll back, or train it anew",
             ) from error
         return loaded
+
+    def lock(self, connection: sa.Connection, name: str, version: int) -> int | None:
+        """The champion of ``name``, as :meth:`_lock_model`; ``version`` must be there."""
+        champion = self._lock_model(connection, name)
+        here = (versions.c.model == name, versions.c.version == version)
+        if connection.scalar(sa.select(versions.c.version).where(*here)) is None:
+            raise NotFoundError(
+                f"there is no model {name!r} with a version {version}", field="version",
+                remedy="see GET /models",
+            )  # fmt: skip
+        return champion
 
     def _lock_model(self, connection: sa.Connection, name: str) -> int | None:
         """The champion of ``name``, which nobody else changes before the transaction ends."""

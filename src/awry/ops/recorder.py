@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +31,7 @@ _CALM = 10_000
 _PAUSE, _GAP = 1.0, 60.0
 #: Name of the requests that no model answered.
 _THEMSELVES = "requests"
-_LEVELS = {name or None: level for level, name in enumerate(SEVERITIES)}
+LEVELS = {name or None: level for level, name in enumerate(SEVERITIES)}
 
 
 class _Heard(NamedTuple):
@@ -52,6 +53,8 @@ class Recorder:
 
     def __init__(self, findings: Findings, models: Models) -> None:
         self._findings, self._models = findings, models
+        #: Are told of each judgement, and the requests it is of, once it is kept.
+        self.listeners: list[Callable[[Judgement, list[Any]], None]] = []
         self._heard: deque[_Heard] = deque()
         self._rows = self._requests = self.lost = 0
         self._lock, self._stop = threading.Lock(), threading.Event()
@@ -91,6 +94,15 @@ class Recorder:
             made = _judgement(members, name, version, threshold)
             self._add_event(made, members)
             self._findings.record(made)
+            self._pass_on(made, members)
+
+    def _pass_on(self, made: Judgement, heard: list[_Heard]) -> None:
+        for listener in self.listeners:
+            try:
+                listener(made, heard)
+            except Exception as error:  # what is kept stays kept, and the others are told
+                told = str(error).partition("\n")[0]
+                _log.error("requests could not be compared or sampled: %s", told)
 
     def _add_event(self, made: Judgement, heard: list[_Heard]) -> None:
         """All that is flagged at one time is one event; the highest score says why."""
@@ -149,7 +161,7 @@ def _judgement(
 ) -> Judgement:
     results = [row for one in heard for row in one.answer.results]
     scores = np.array([row.score for row in results], dtype=float)
-    severity = np.array([_LEVELS[row.severity] for row in results], dtype=np.int64)
+    severity = np.array([LEVELS[row.severity] for row in results], dtype=np.int64)
     kept = severity > 0
     kept[np.flatnonzero(~kept)[:_CALM]] = True
     return Judgement(

@@ -1,0 +1,27 @@
+"""What one process at a time does for all that use a database."""
+
+from __future__ import annotations
+
+import time
+
+import sqlalchemy as sa
+
+from awry.ops.store import Store, insert_once
+from awry.ops.tables import leases
+
+
+def take(store: Store, name: str, holder: str, seconds: float) -> bool:
+    """Whether ``holder`` has the lease ``name`` for the next ``seconds``.
+
+    Who has it prolongs it; who has gone loses it when it has run out.
+    """
+    now = time.time()
+    with store.write() as connection:
+        insert_once(connection, leases, name=name, holder=holder, until=0.0)
+        free = sa.or_(leases.c.holder == holder, leases.c.until < now)
+        taken = connection.execute(
+            leases.update()
+            .where(leases.c.name == name, free)
+            .values(holder=holder, until=now + seconds)
+        )
+    return taken.rowcount == 1
