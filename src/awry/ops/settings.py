@@ -29,6 +29,13 @@ _LIMITS: dict[str, Constraint] = {
     "workers": integer(0),
     "max_attempts": integer(1),
     "cached_models": integer(1),
+    "kept_rows_per_hour": integer(0),
+    "kept_rows_days": real(0, closed="(]"),
+    "golden_rows": integer(1),
+    "golden_min_recall": real(0, 1),
+    "golden_max_false_alarms": real(0, 1),
+    "rollout_seconds": real(0, closed="(]"),
+    "drift_hours": real(0, closed="(]"),
     "score_cache_seconds": real(0),
     "latency_budget_ms": real(0, closed="(]"),
     "rate": real(0, closed="(]"),
@@ -38,6 +45,7 @@ _LIMITS: dict[str, Constraint] = {
     "events_days": real(0, closed="(]"),
     "upkeep_seconds": real(0, closed="(]"),
     "poll_seconds": real(0, closed="(]"),
+    "alert_seconds": real(0, closed="(]"),
 }
 
 
@@ -87,10 +95,28 @@ class Settings:
         Between looks for what is to be deleted.
     record_requests : bool
         Whether what requests had judged is kept, too.
+    alert_sinks : tuple of str
+        Who is told of alerts, see :mod:`awry.ops.sinks`; nobody by default.
+    alert_allow : tuple of str
+        Networks that sinks may be in although they are link-local or a cloud's metadata.
+    alert_seconds : float
+        Between looks whether a rule of alerts is true.
     rate, burst
         Requests a second, and at once, of each key (or address).
     cached_models : int
         Models kept loaded.
+    kept_rows_per_hour, kept_rows_days
+        Of the rows that requests had judged by a model, so many of each hour are kept for so long,
+        for drift monitors and retraining; 0 keeps none.
+    golden_rows : int
+        Rows of one model's golden set.
+    golden_min_recall, golden_max_false_alarms : float
+        Of its anomalies, the share a new version must find, and of its normal rows, the share it
+        may flag; policies may say otherwise.
+    rollout_seconds : float
+        Between looks at policies, challengers and bounds.
+    drift_hours : float
+        Between reports of drift in what requests ask, which are of the rows since the one before.
     redis_url : str
         ``redis://…``: rates, cool-downs and live counts are then those of all processes together.
     score_cache_seconds : float
@@ -139,6 +165,16 @@ class Settings:
     rate: float = 100.0
     burst: int = 200
     cached_models: int = 32
+    alert_sinks: tuple[str, ...] = field(default=(), repr=False)  # an address may hold a token
+    alert_allow: tuple[str, ...] = ()
+    alert_seconds: float = 15.0
+    kept_rows_per_hour: int = 500
+    kept_rows_days: float = 30.0
+    golden_rows: int = 2_000
+    golden_min_recall: float = 0.9
+    golden_max_false_alarms: float = 0.1
+    rollout_seconds: float = 60.0
+    drift_hours: float = 24.0
     redis_url: str = field(default="", repr=False)
     score_cache_seconds: float = 0.0
     influx_url: str = field(default="", repr=False)

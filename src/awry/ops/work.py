@@ -21,6 +21,7 @@ from awry.ops.blame import unfit
 from awry.ops.datasets import Datasets
 from awry.ops.errors import ConflictError, NotFoundError
 from awry.ops.findings import Findings
+from awry.ops.golden import Golden
 from awry.ops.jobs import Job, Work
 from awry.ops.judgement import Gathering
 from awry.ops.models import Models
@@ -42,6 +43,7 @@ class Workshop:
     ) -> None:
         self._store, self._datasets, self._models = store, datasets, models
         self.findings = Findings(store)
+        self._golden = Golden(store, models, settings)
         self._folder = settings.home / "results"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
@@ -65,7 +67,9 @@ class Workshop:
         dataset = self._datasets.get(asked["dataset"])
         with unfit("dataset"):
             model = run.fit(self._path(job), label=asked.get("label"), **_settings(asked))
+        golden = self._golden.test(asked["name"], model)
         about = {
+            "golden": golden,
             "dataset": {k: dataset[k] for k in ("name", "id", "rows", "sha256")},
             "settings": _settings(asked),
             "job": job.id,
@@ -75,7 +79,8 @@ class Workshop:
             model,
             about=about,
             by=job.by,
-            promote=bool(asked.get("promote")),
+            # A version that fails on the golden set waits for a person who takes it all the same.
+            promote=bool(asked.get("promote")) and golden["passed"] is not False,
             settle=job.settle,
         )
 
