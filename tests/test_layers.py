@@ -32,17 +32,18 @@ MAY_IMPORT = {
     "run": {
         "core", "metrics", "data", "io", "judge", "model", "series_model", "dispatch", "result",
     },
+    "review": {"core", "model", "result"},
     "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
     "ops": {
         "core", "data", "io", "judge", "model", "run", "result", "series_result", "series_model",
-        "report",
+        "report", "review",
     },
-    "server": {"core", "ops"},
+    "server": {"core", "data", "ops", "report"},
     "stream": {"core", "kernels", "data", "io", "judge", "model", "ops"},
     "client": {"core"},
     "cli": {
         "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
-        "bench", "drift", "ops", "server", "stream",
+        "bench", "drift", "ops", "review", "server", "stream",
     },
 }  # fmt: skip
 

@@ -27,7 +27,8 @@ from awry.core.threshold import (
 )  # fmt: skip
 
 SPECS = [
-    0.1, "quantile:0.99", "sigma:3", "mad:3.5", "gaussian:0.001", "fpr:0.01", "f1", "fbeta:2",
+    0.1, "quantile:0.99", "sigma:3", "mad:3.5", "gaussian:0.001", "fpr:0.01", "feedback:0.01", "f1",
+    "fbeta:2",
     "cost:1,50", "pot:0.001", "adaptive", "adaptive:0.005", "dynamic", "levels", "fixed:0.7",
 ]  # fmt: skip
 #: Shapes the scores of detectors take: bounded, light, gamma, heavy, tied.

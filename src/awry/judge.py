@@ -63,17 +63,22 @@ class Judge(Configurable):
     def prepare(self) -> None:
         """Make ready, so that the first rows wait no longer than others."""
 
-    def with_threshold(self, threshold: float | str | Threshold) -> Self:
-        """A model that decides by another rule on the scores of training; this one stays as it is.
+    def with_threshold(
+        self, threshold: float | str | Threshold, scores: Any = None, y: Any = None
+    ) -> Self:
+        """A model that decides by another rule; this one stays as it is.
 
         Parameters
         ----------
         threshold
             As :func:`~awry.core.threshold.make_threshold` takes it.
+        scores, y : array-like of shape (n,), optional
+            What to set it on: scores, by default those of training, and labels of them.
         """
         other = copy(self)
         other.threshold = threshold
-        other._set_cuts(make_threshold(threshold), other.train_scores_, None)
+        on = other.train_scores_ if scores is None else np.asarray(scores, dtype=np.float64)
+        other._set_cuts(make_threshold(threshold), on, y)
         return other
 
     def _severer(self, scores: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -162,6 +163,23 @@ class Model(Judge):
         self.novelty_step_ = float(max(self.cuts_[1] - np.median(scores), 0.0))
         return self
 
+    def learn(self, table: pa.Table) -> Self:
+        """A model that has learnt the rows of ``table`` besides; this one stays as it is.
+
+        For detectors with ``partial_fit``. The threshold is set anew, by the scores that the rows
+        have before they are learnt.
+        """
+        from awry import io
+
+        other: Self = io.loads(io.dumps(self))
+        update = getattr(other.detector_, "update", None)
+        if update is None or self.by:
+            raise DataError(f"{self.detector_.card.name} cannot learn row after row")
+        scores = update(other.encode(table))
+        other.train_scores_ = scores
+        other._set_cuts(make_threshold(self.threshold), scores, None)
+        return other
+
     def _takes_codes(self) -> bool:
         """Whether the detector has embeddings for categories, and is not told which there are."""
         params = super()._new_detector(None).get_params(deep=False)
@@ -255,12 +273,38 @@ class Model(Judge):
         scores = scores + self.novelty_step_ * encoded.novel.sum(axis=1)
         return RowScores(scores, encoded, bool(degraded))
 
+    @property
+    def learns(self) -> bool:
+        """Whether the detector learns from marks, see :meth:`reweighed`."""
+        return not self.by and hasattr(self.detector_, "feedback")
+
+    def reweighed(self, X: FloatArray, y: IntArray) -> Self:
+        """A model that has learnt from marks on encoded rows too; this one stays as it is.
+
+        Its threshold is set on the new scores, by the same rule, or by the default one where that
+        needs labels of all rows.
+
+        Parameters
+        ----------
+        X : ndarray of shape (k, d)
+            As :meth:`encode` gives them.
+        y : ndarray of shape (k,)
+            1 anomaly, 0 normal.
+        """
+        other = copy(self)
+        other.detector_ = copy(self.detector_).feedback(X, y)
+        other.train_scores_ = other.detector_.decision_scores_
+        rule = make_threshold(self.threshold)
+        rule = make_threshold(None) if rule.needs_labels else rule
+        other._set_cuts(rule, other.train_scores_, None)
+        return other
+
     def _novelty(self, table: pa.Table) -> FloatArray:
         """1 where a cell holds what training ruled out, shape (n, len(source_names_))."""
         return self.encoder_.novelty(table).astype(np.float64)
 
     def _learnt_score(self, table: pa.Table) -> FloatArray:
-        X = self._encode(table)
+        X = self.encode(table)
         if not self.by:
             return self.detector_.decision_function(X)
         scores = np.empty(len(X))
@@ -302,7 +346,8 @@ class Model(Judge):
             source=source,
         )
 
-    def _encode(self, table: pa.Table) -> FloatArray:
+    def encode(self, table: pa.Table) -> FloatArray:
+        """The rows of ``table`` as the detector sees them, shape (n, d)."""
         X = self.encoder_.transform(table)
         return X if self.context_ is None else self.context_.residuals(table, X)
 
@@ -321,7 +366,7 @@ class Model(Judge):
         return Explanation(values, learnt.base, total, names, learnt.meaning)
 
     def _explain_learnt(self, table: pa.Table) -> Explanation:
-        X = self._encode(table)
+        X = self.encode(table)
         if not self.by:
             return self._explain_with(self.detector_, X)
         parts = [
@@ -397,7 +442,7 @@ class Model(Judge):
         order = rng.permutation(len(severity))
         order = order[np.argsort(-severity[order], kind="stable")][:MAX_PROJECTED]
         picks = np.sort(order)
-        X = self._encode(table.take(picks))
+        X = self.encode(table.take(picks))
         # Columns count alike, and a far row must not flatten the rest of the picture.
         scale = X.std(axis=0)
         X = np.clip((X - X.mean(axis=0)) / np.where(scale > 0, scale, 1.0), -8, 8)

@@ -53,7 +53,7 @@ ruling = _stack(
                  help="0.01 or quantile:0.99 (share flagged), sigma:3, mad:3.5, gaussian:0.001, "
                       "pot:0.001, adaptive:0.01, levels:0.01,0.001,0.0001, fixed:0.7 (a score), "
                       "dynamic (of a series' scores), fpr:0.01 (false-positive rate), cost:1,50; "
-                      "with --label f1, fbeta:2."),
+                      "with --label f1, fbeta:2, feedback:0.01."),
     click.option("--as", "as_", type=click.Choice(["auto", "table", "series"]), default="auto",
                  show_default=True, help="Judge rows by themselves, or as points of series."),
     click.option("--time", metavar="COLUMN", help="Series: when each row was."),

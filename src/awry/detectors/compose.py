@@ -8,6 +8,7 @@ from typing import Any, Self
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted
 
 from awry.core import registry
@@ -26,7 +27,7 @@ from awry.core.params import (
 )
 from awry.core.progress import track
 from awry.core.threshold import Fixed, Threshold
-from awry.detectors.discovery import reweigh
+from awry.detectors.discovery import rescored, reweigh
 from awry.detectors.scale import Scale
 
 #: Pull of an ensemble's weights without marks: a score of marks on one side is what overturns them.
@@ -73,6 +74,14 @@ class Committee(Detector):
     def _shares(self, X: FloatArray) -> FloatArray:
         """Each member's view of which features push a row up, adding to 1, shape (m, n, d)."""
         return np.stack([shares_of(member, X) for member in self.members_])
+
+
+def _averages(ensemble: Ensemble) -> bool:
+    if ensemble.method != "average":
+        raise AttributeError(
+            f"Ensemble: method must be 'average' to learn from marks, got {ensemble.method!r}"
+        )
+    return True
 
 
 class Ensemble(Committee):
@@ -183,6 +192,7 @@ class Ensemble(Committee):
         self.marked_views_, self.marks_ = np.zeros((0, m)), np.zeros(0, np.int64)
         return self._fuse(self._calibrated(scores))
 
+    @available_if(_averages)
     def feedback(self, X: Any, y: Any) -> Self:
         """Give members that agree with marks on rows more of a voice; marks given before count on.
 
@@ -195,10 +205,6 @@ class Ensemble(Committee):
         y : array-like of shape (k,)
             1 anomaly, 0 normal, -1 not judged.
         """
-        if self.method != "average":
-            raise ValueError(
-                f"Ensemble: method must be 'average' to learn from marks, got {self.method!r}"
-            )
         check_is_fitted(self)
         X = self._check_input(X, reset=False)
         labels = check_labels(y, len(X), "Ensemble")
@@ -214,8 +220,7 @@ class Ensemble(Committee):
             float(np.quantile(fused, 0.97)) / spread, margin=1.0, prior=PRIOR,
         ).clip(0.0)  # fmt: skip
         self.weights_ = weights / weights.sum() if weights.any() else self.prior_weights_
-        self.decision_scores_ = self._fuse(trained)
-        return self._set_threshold(self._rule(self.contamination), None)
+        return rescored(self, self._fuse(trained))
 
     def _score(self, X: FloatArray) -> FloatArray:
         return self._fuse(self._calibrated(self._ask(X)))

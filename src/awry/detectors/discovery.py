@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from awry.core.detector import Detector
 from awry.core.inputs import FloatArray, IntArray
+from awry.core.threshold import Fixed
 from awry.kernels.box import solve_box
+
+T = TypeVar("T", bound=Detector)
 
 #: When a solution is near enough, in standard deviations of scores, and the most sweeps for it.
 _TOLERANCE, _MAX_SWEEPS = 1e-6, 5_000
@@ -54,3 +58,13 @@ def reweigh(
     short = margin - sign * (marked @ weights - cut)
     moved = marked.T @ (sign * solve_box(K, short, upper, _TOLERANCE, _MAX_SWEEPS))
     return np.asarray(weights + moved / stiffness, dtype=np.float64)
+
+
+def rescored(detector: T, scores: FloatArray) -> T:
+    """``detector`` with new scores of training rows, and its threshold set anew on them.
+
+    A rule that needs labels of all rows cannot be fitted anew: the threshold stays.
+    """
+    rule = detector._rule(detector.contamination)
+    detector.decision_scores_ = scores
+    return detector._set_threshold(Fixed(detector.threshold_) if rule.needs_labels else rule, None)

@@ -101,7 +101,7 @@ class ModelScorer:
         table = as_table({name: [record.get(name) for record in flat] for name in self._names})
         if self.learns:
             assert isinstance(self.detector, Online)
-            X = self.model._encode(table)
+            X = self.model.encode(table)
             scores = self.detector.update(X)
             scores = scores + self.model.novelty_step_ * self.model._novelty(table).sum(axis=1)
         else:

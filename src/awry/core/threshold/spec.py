@@ -8,6 +8,7 @@ import numpy as np
 
 from awry.core.threshold.base import Threshold
 from awry.core.threshold.dynamic import Dynamic
+from awry.core.threshold.feedback import FromFeedback
 from awry.core.threshold.labelled import Cost, MaxF1, TargetFPR
 from awry.core.threshold.rules import MAD, Fixed, GaussianTail, Quantile, SigmaRule
 from awry.core.threshold.tails import POT, Adaptive, Levels
@@ -19,6 +20,7 @@ _SHORT: dict[str, tuple[type[Threshold], int]] = {
     "mad": (MAD, 1),
     "gaussian": (GaussianTail, 1),
     "fpr": (TargetFPR, 1),
+    "feedback": (FromFeedback, 2),
     "f1": (MaxF1, 0),
     "fbeta": (MaxF1, 1),
     "cost": (Cost, 2),
@@ -37,9 +39,9 @@ def make_threshold(spec: Any) -> Threshold:
     spec : None, float, str or Threshold
         None: the default, :class:`Adaptive`. A number in (0, 0.5]: that share is flagged. A short
         form: ``"quantile:0.99"``, ``"sigma:3"``, ``"mad:3.5"``, ``"gaussian:0.001"``,
-        ``"fpr:0.01"``, ``"f1"``, ``"fbeta:2"``, ``"cost:1,50"``, ``"pot:0.001"``,
-        ``"adaptive:0.005"``, ``"levels:0.01,0.001,0.0001"``, ``"dynamic"``, ``"fixed:0.7"``. A
-        Threshold is copied.
+        ``"fpr:0.01"``, ``"feedback:0.01"``, ``"f1"``, ``"fbeta:2"``, ``"cost:1,50"``,
+        ``"pot:0.001"``, ``"adaptive:0.005"``, ``"levels:0.01,0.001,0.0001"``, ``"dynamic"``,
+        ``"fixed:0.7"``. A Threshold is copied.
 
     Raises
     ------

@@ -12,7 +12,7 @@ from awry.core.card import Card
 from awry.core.inputs import UNLABELLED, FloatArray, IntArray, check_labels
 from awry.core.params import integer, real
 from awry.core.threshold import Threshold
-from awry.detectors.discovery import reweigh
+from awry.detectors.discovery import rescored, reweigh
 from awry.detectors.tabular._forest import FOREST_CONSTRAINTS, IsolationDetector, resolve
 from awry.kernels.trees import Forest, fill_means, find_leaves, grow_forest
 
@@ -183,8 +183,7 @@ class AADForest(IsolationDetector):
         labels = check_labels(y, len(X), type(self).__name__)
         judged = labels != UNLABELLED
         self._learn(X[judged], labels[judged])
-        self.decision_scores_ = np.exp2(-self._reference_sums() / self.path_scale_)
-        return self._set_threshold(self._rule(self.contamination), None)
+        return rescored(self, np.exp2(-self._reference_sums() / self.path_scale_))
 
     def _learn(self, X: FloatArray, y: IntArray) -> None:
         self.marked_leaves_ = np.vstack([self.marked_leaves_, self._leaves(X)])
