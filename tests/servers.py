@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import socket
@@ -13,8 +14,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import pytest
 import sqlalchemy as sa
@@ -244,3 +248,80 @@ def awry_process(home: Path, *options: str, **environment: str) -> Iterator[tupl
     finally:
         process.terminate()
         process.wait(30)
+
+
+@contextmanager
+def influx_server(port: int | None = None, folder: Path | None = None) -> Iterator[int]:
+    """The port of an InfluxDB 1; a given port and folder, for one that was there before."""
+    port, other = port or free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="awry-influx-") as made:
+        home = folder or Path(made)
+        conf = home / "influx.conf"
+        conf.write_text(
+            f'bind-address = "127.0.0.1:{other}"\nreporting-disabled = true\n'
+            f'[meta]\ndir = "{home}/meta"\n[data]\ndir = "{home}/data"\nwal-dir = "{home}/wal"\n'
+            f'[http]\nbind-address = "127.0.0.1:{port}"\n'
+        )
+        with program("influxd", "-config", str(conf), port=port):
+            yield port
+
+
+def ask_influx(port: int, query: str, database: str = "d") -> list[dict[str, Any]]:
+    """The series that InfluxDB 1 answers with."""
+    asked = urlencode({"db": database, "q": query, "epoch": "ns"})
+    with urlopen(f"http://127.0.0.1:{port}/query?{asked}", data=b"", timeout=10) as answer:
+        [result] = json.load(answer)["results"]
+    assert "error" not in result, result
+    found: list[dict[str, Any]] = result.get("series", [])
+    return found
+
+
+class Receiver:
+    """A web server that answers as told, and keeps what it was sent.
+
+    Attributes
+    ----------
+    answers : list of int
+        Statuses of the next answers; 204 after these.
+    got : list of (path, headers, body)
+    """
+
+    def __init__(self) -> None:
+        self.answers: list[int] = []
+        self.got: list[tuple[str, dict[str, str], bytes]] = []
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                outer.got.append((self.path, dict(self.headers), body))
+                self.send_response(outer.answers.pop(0) if outer.answers else 204)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                self.do_POST()
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.port = self._server.server_port
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def receiver() -> Iterator[Receiver]:
+    """A :class:`Receiver` at a free port."""
+    made = Receiver()
+    try:
+        yield made
+    finally:
+        made.close()

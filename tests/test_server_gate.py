@@ -12,8 +12,8 @@ from fastapi.testclient import TestClient
 
 from awry.client import Client, ServiceError
 from awry.ops.settings import Settings
+from awry.ops.shared_local import Rate
 from awry.server import create_app
-from awry.server.gate import Rate
 from awry.server.logs import JsonLines
 
 LOCAL = "http://localhost"

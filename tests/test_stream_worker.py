@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from tests.servers import free_port, mock_kafka, program, wait_until
 
 from awry.core.errors import AwryError
 from awry.ops.models import Models
@@ -34,6 +33,7 @@ from awry.stream.sinks import open_sink
 from awry.stream.sinks.base import Mark
 from awry.stream.sources import open_source
 from awry.stream.worker import Worker
+from servers import ask_influx, free_port, influx_server, mock_kafka, wait_until
 
 
 def records(n: int) -> list[dict[str, Any]]:
@@ -275,30 +275,14 @@ def test_a_webhook_that_refuses_ends_the_worker() -> None:
         assert len(got) == 1
 
 
-def test_influx_keeps_each_point_once(tmp_path: Path) -> None:
-    port, other = free_port(), free_port()
-    conf = tmp_path / "influx.conf"
-    conf.write_text(
-        f'bind-address = "127.0.0.1:{other}"\nreporting-disabled = true\n'
-        f'[meta]\ndir = "{tmp_path}/meta"\n'
-        f'[data]\ndir = "{tmp_path}/data"\nwal-dir = "{tmp_path}/wal"\n'
-        f'[http]\nbind-address = "127.0.0.1:{port}"\n'
-    )
-    from urllib.parse import urlencode
-    from urllib.request import urlopen
-
-    def ask(query: str) -> Any:
-        url = f"http://127.0.0.1:{port}/query?" + urlencode({"db": "d", "q": query})
-        with urlopen(url, data=b"", timeout=10) as answer:
-            return json.load(answer)
-
-    with program("influxd", "-config", str(conf), port=port):
-        ask("CREATE DATABASE d")
+def test_influx_keeps_each_point_once() -> None:
+    with influx_server() as port:
+        ask_influx(port, "CREATE DATABASE d")
         sink = open_sink(f"influx://127.0.0.1:{port}/d?rows=all")
         for _ in range(2):  # a second telling replaces the first
             sink.deliver(MESSAGES, MARK)
         sink.close()
-        [series] = ask('SELECT score, anomaly, "key" FROM awry')["results"][0]["series"]
+        [series] = ask_influx(port, 'SELECT score, anomaly, "key" FROM awry')
     assert [row[1:] for row in series["values"]] == [[1.5 * i, True, "k, 1"] for i in range(5)]
 
 

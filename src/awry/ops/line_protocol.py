@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from itertools import compress
 from typing import Any
@@ -19,6 +20,7 @@ SCORES, EVENTS = "awry_scores", "awry_events"
 _MEASUREMENT = str.maketrans({",": r"\,", " ": r"\ "})
 _TAG = str.maketrans({",": r"\,", "=": r"\=", " ": r"\ "})
 _STRING = str.maketrans({'"': r"\"", "\\": r"\\"})
+_ESCAPING = re.compile(r"\\+(?=[,= ])")
 #: What ends a line has no form of its own outside of string fields.
 _BREAKS = str.maketrans("\n\r\0", "   ")
 
@@ -26,8 +28,9 @@ _BREAKS = str.maketrans("\n\r\0", "   ")
 def line(measurement: str, tags: Mapping[str, Any], fields: Mapping[str, Any], at: int) -> str:
     r"""A point; ``""`` where no field has a value, which is none.
 
-    Tags without a value, and numbers that are not finite, are left out. A backslash at the end of a
-    name or of a tag's value cannot be written, as it would reach for what comes after; it goes.
+    Tags without a value, and numbers that are not finite, are left out. What the protocol has no
+    form for goes: a backslash at the end of a name or of a tag's value, which would reach for what
+    comes after, and in a field's name any before a comma, an equal sign or a space.
 
     Parameters
     ----------
@@ -49,7 +52,7 @@ def line(measurement: str, tags: Mapping[str, Any], fields: Mapping[str, Any], a
     'm,host=a\\ b x=1.5,n=2i,s="say \\"so\\"" 7'
     """
     values = ((name, _value(value)) for name, value in fields.items())
-    written = ",".join(f"{_name(name)}={value}" for name, value in values if value is not None)
+    written = ",".join(f"{_field(name)}={value}" for name, value in values if value is not None)
     if not written:
         return ""
     known = ((_name(name), _name(str(value))) for name, value in tags.items() if value is not None)
@@ -118,6 +121,10 @@ def _plain(text: str) -> str:
 
 def _name(text: str) -> str:
     return _plain(text).translate(_TAG)
+
+
+def _field(text: str) -> str:
+    return _name(_ESCAPING.sub("", text))
 
 
 def _value(value: Any) -> str | None:

@@ -6,24 +6,45 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from awry.ops.alerts import Alerts
 from awry.ops.datasets import Datasets
 from awry.ops.detect import Judging
+from awry.ops.drift import Drift
 from awry.ops.feedback import Feedback
 from awry.ops.findings import Findings
+from awry.ops.golden import Golden
+from awry.ops.influx import Influx, InfluxMirror
 from awry.ops.jobs import Jobs
+from awry.ops.keeper import Keeper
 from awry.ops.keys import Keys
+from awry.ops.live import Live
 from awry.ops.lookup import Lookup
 from awry.ops.models import Models
+from awry.ops.overview import Overview
 from awry.ops.recorder import Recorder
+from awry.ops.retrain import Retraining
+from awry.ops.rollout import Rollout
 from awry.ops.settings import Settings
+from awry.ops.shared import Shared, space_of
 from awry.ops.store import Store
 from awry.ops.upkeep import Upkeep
 from awry.ops.work import Workshop
 
 #: Seconds after which a file that nothing names is taken for left behind.
 _IN_THE_MAKING = 86_400
+
+
+class Elsewhere(Protocol):
+    """A part of the service in another place."""
+
+    def start(self) -> None: ...
+
+    def close(self) -> None: ...
+
+    def check(self) -> None:
+        """Raise where it does not answer."""
 
 
 class Service:
@@ -36,8 +57,8 @@ class Service:
 
     Attributes
     ----------
-    store, keys, datasets, models, judging, jobs, workshop, findings, lookup, feedback,
-    upkeep, recorder
+    store, shared, keys, datasets, models, judging, jobs, workshop, findings, lookup, overview,
+    feedback, upkeep, recorder
         Its parts.
     """
 
@@ -45,6 +66,7 @@ class Service:
         self.settings = settings or Settings.from_environment()
         self.settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.store = Store(self.settings)
+        self.shared = Shared(self.settings.redis_url, space_of(self.settings.database_url))
         self.keys = Keys(self.store)
         self.datasets = Datasets(self.store, self.settings)
         self.models = Models(self.store, self.settings)
@@ -52,12 +74,30 @@ class Service:
         self.workshop = Workshop(self.store, self.datasets, self.models, self.settings)
         self.findings = Findings(self.store)
         self.lookup = Lookup(self.store)
+        self.overview = Overview(self.store)
         self.feedback = Feedback(self.store)
         self.upkeep = Upkeep(self.store, self.settings)
         self.recorder = Recorder(self.findings, self.models)
         if self.settings.record_requests:
             self.judging.heard = self.recorder.hear
-        self.jobs = Jobs(self.store, self.settings, self.workshop.kinds)
+        self.alerts = Alerts(self.store, self.settings)
+        self.golden = Golden(self.store, self.models, self.settings)
+        self.rollout = Rollout(self.store, self.models, self.judging, self.findings, self.golden)
+        self.keeper = Keeper(self.store, self.settings)
+        self.drift = Drift(self.store, self.datasets, self.models, self.keeper, self.settings)
+        self.retraining = Retraining(
+            self.store, self.models, self.keeper, self.golden, self.rollout, self.drift,
+            self.settings,
+        )  # fmt: skip
+        self.judging.route = self.rollout.route
+        self.recorder.listeners += [self.keeper.hear, self.rollout.hear]
+        more = {"retrain": self.retraining.work, "drift": self.drift.work}
+        self.jobs = Jobs(self.store, self.settings, {**self.workshop.kinds, **more})
+        self.retraining.jobs = self.jobs
+        self.live = Live(self.shared)
+        self.workshop.findings = self.findings
+        self.findings.heard.append(self.live.hear)
+        self.elsewhere = self._elsewhere()
 
     def start(self) -> None:
         """Clear away what killed processes left behind, and start the workers."""
@@ -65,17 +105,26 @@ class Service:
             ("datasets", self.datasets.files()),
             ("models", self.models.files()),
             ("results", self.jobs.files()),
+            ("snapshots", self.retraining.files()),
         ):
             sweep(self.settings.home / part, kept)
         self.jobs.start()
         self.upkeep.start()
         self.recorder.start()
+        self.retraining.start()
+        self.alerts.start()
+        for other in self.elsewhere.values():
+            other.start()
 
     def close(self) -> None:
         """Stop the workers and let go of the database."""
+        self.retraining.close()
         self.jobs.close()
+        self.alerts.close()
         self.upkeep.close()
         self.recorder.close()
+        for other in self.elsewhere.values():
+            other.close()
         self.store.close()
 
     def submit(self, kind: str, request: dict[str, Any], *, by: str) -> dict[str, Any]:
@@ -83,8 +132,24 @@ class Service:
         return self.jobs.submit(kind, self.workshop.prepare(kind, request), by=by)
 
     def ready(self) -> dict[str, dict[str, Any]]:
-        """Whether each thing the service depends on answers, and how soon."""
-        return {"database": _probe(self.store.ping), "files": _probe(self._write_a_file)}
+        """Whether each thing the service depends on answers, and how soon.
+
+        Without those that are not ``needed`` it goes on: degraded.
+        """
+        needed = {"database": self.store.ping, "files": self._write_a_file}
+        checks = needed | {name: part.check for name, part in self.elsewhere.items()}
+        return {name: _probe(check) | {"needed": name in needed} for name, check in checks.items()}
+
+    def _elsewhere(self) -> dict[str, Elsewhere]:
+        """What there is in other places, and the service can do without for a while."""
+        found: dict[str, Elsewhere] = {}
+        settings = self.settings
+        if settings.redis_url:
+            found["redis"] = self.shared
+        if settings.influx_url:
+            found["influx"] = influx = InfluxMirror(Influx(settings.influx_url))
+            self.findings.heard.append(influx.hear)
+        return found
 
     def _write_a_file(self) -> None:
         with tempfile.TemporaryFile(dir=self.settings.home) as file:

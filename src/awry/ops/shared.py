@@ -139,6 +139,10 @@ class Shared:
         if self._remote is not None:
             self._remote.ping()
 
+    def start(self) -> None:
+        """Tell at once where there is no Redis, not when it is first needed."""
+        self._ask(lambda r: r.ping(), lambda _: None)
+
     def close(self) -> None:
         self._stop.set()
         if self._remote is not None:

@@ -174,15 +174,18 @@ class Counts(BaseModel):
     verdict: dict[Verdict, int]
 
 
-class Rate(BaseModel):
-    at: float = Field(description="Begin of the hour, seconds since 1970.")
-    model: str | None
-    version: int | None
+class LiveRate(BaseModel):
     rows: int
     flagged: int
     quantiles: dict[str, float] = Field(
         description="Of the scores, to within 1 %.", examples=[{"0.5": 0.2, "0.99": 3.1}]
     )
+
+
+class Rate(LiveRate):
+    at: float = Field(description="Begin of the hour, seconds since 1970.")
+    model: str | None
+    version: int | None
 
 
 class FeedbackRequest(Asked):

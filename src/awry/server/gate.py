@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,50 +15,16 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from awry.ops.service import Service
+from awry.ops.shared import Rates
 from awry.server.auth import LOCAL, identify, key_of
-from awry.server.errors import problem
+from awry.server.errors import blame, problem
 from awry.server.metrics import Metrics
+from awry.server.pages.session import ASSETS, LOGIN, Sessions, ask_for_key, is_page
 
 _log = logging.getLogger("awry.server.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
 #: What answers anybody.
 OPEN = ("/health", "/ready", "/openapi.json")
-#: Callers whose rate is kept; those not heard of for longest are forgotten.
-_CALLERS = 10_000
-
-
-class Rate:
-    """A token bucket for each caller.
-
-    Parameters
-    ----------
-    rate : float
-        Tokens a second.
-    burst : int
-        Tokens a bucket holds.
-
-    Examples
-    --------
-    >>> bucket = Rate(1.0, 2)
-    >>> [bucket.wait("me", now=0.0) for _ in range(3)], bucket.wait("me", now=1.0)
-    ([0.0, 0.0, 1.0], 0.0)
-    """
-
-    def __init__(self, rate: float, burst: int) -> None:
-        self.rate, self.burst = rate, burst
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def wait(self, caller: str, now: float | None = None) -> float:
-        """Take a token: 0, or the seconds until there is one."""
-        now = time.monotonic() if now is None else now
-        with self._lock:
-            tokens, then = self._buckets.pop(caller, (float(self.burst), now))
-            tokens = min(self.burst, tokens + (now - then) * self.rate)
-            self._buckets[caller] = (tokens - 1 if tokens >= 1 else tokens, now)
-            if len(self._buckets) > _CALLERS:
-                self._buckets.popitem(last=False)
-        return 0.0 if tokens >= 1 else (1 - tokens) / self.rate
 
 
 class Gate:
@@ -68,7 +32,9 @@ class Gate:
 
     def __init__(self, app: ASGIApp, service: Service, metrics: Metrics) -> None:
         self.app, self.service, self.metrics = app, service, metrics
-        self.rate = Rate(service.settings.rate, service.settings.burst)
+        settings = service.settings
+        self.rate = Rates(service.shared, settings.rate, settings.burst)
+        self.sessions = Sessions(service)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -93,15 +59,22 @@ class Gate:
                 await self._admit(scope, headers)
                 await self.app(scope, self._bounded(headers, receive), tell)
             except HTTPException as error:
+                blame(scope, error)
                 refusal = problem(error.status_code, str(error.detail), headers=error.headers)
                 await refusal(scope, receive, tell)
-            except sa.exc.OperationalError:
+            except sa.exc.OperationalError as error:
+                blame(scope, error)
                 refusal = problem(503, "the database does not answer", remedy="try again")
                 await refusal(scope, receive, tell)
+        except Exception as error:
+            blame(scope, error)
+            raise
         finally:
             seconds = time.perf_counter() - begun
             route = getattr(scope.get("route"), "path", "none")
             self.metrics.answered(scope["method"], route, seen["status"], seconds)
+            if kind := scope["state"].get("error"):
+                self.metrics.failed(kind)
             _log.info(
                 "%s %s %d",
                 scope["method"],
@@ -123,20 +96,40 @@ class Gate:
         if scope["path"] in OPEN or scope["method"] == "OPTIONS":
             return
         address = scope["client"][0] if scope.get("client") else "nobody"
+        if is_page(scope["path"]):
+            await self._admit_to_page(scope, headers, address)
+            return
         try:
-            if key_of(headers) is None:  # no need to ask the database
+            text = key_of(headers)
+            if text is None:  # no need to ask the database
                 caller = identify(self.service, headers)
             else:
-                caller = await run_in_threadpool(identify, self.service, headers)
+                caller = self.service.keys.recall(text) or await run_in_threadpool(
+                    identify, self.service, headers
+                )
         except HTTPException:
             # Guessing keys has its rate, too.
-            self._charge(f"address {address}")
+            await self._charge(f"address {address}")
             raise
-        self._charge(f"address {address}" if caller is LOCAL else f"key {caller.id}")
+        await self._charge(f"address {address}" if caller is LOCAL else f"key {caller.id}")
         scope["state"]["caller"] = caller
 
-    def _charge(self, caller: str) -> None:
-        seconds = self.rate.wait(caller)
+    async def _admit_to_page(self, scope: Scope, headers: Mapping[str, str], address: str) -> None:
+        """Let a browser in by its session, or send it where it is asked for a key."""
+        visitor = await run_in_threadpool(self.sessions.visitor, headers)
+        who, path = visitor.caller, scope["path"]
+        await self._charge(f"address {address}" if who in (None, LOCAL) else f"key {who.id}")
+        scope["state"] |= {"caller": who, "visitor": visitor, "sessions": self.sessions}
+        if who is None and path != LOGIN and not path.startswith(ASSETS):
+            # A form that is too late is not sent again by itself: only what is looked at.
+            back = scope["method"] in ("GET", "HEAD")
+            query = scope["query_string"].decode("latin-1")
+            raise ask_for_key(path, query) if back else ask_for_key("/", "")
+
+    async def _charge(self, caller: str) -> None:
+        seconds = self.rate.wait_at_once(caller)
+        if seconds is None:  # processes share it, and Redis is to be asked
+            seconds = await run_in_threadpool(self.rate.wait, caller)
         if seconds:
             raise HTTPException(
                 429,

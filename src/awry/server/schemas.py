@@ -232,12 +232,14 @@ class Page(BaseModel):
 
 class Probe(BaseModel):
     ok: bool
+    needed: bool
     latency_ms: float | None = None
     error: str | None = None
 
 
 class Ready(BaseModel):
     ready: bool
+    degraded: bool
     dependencies: dict[str, Probe]
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from awry.ops import audit, extracts, rollup
+from awry.ops import audit, extracts, live, rollup
 from awry.ops.errors import NotFoundError
 from awry.server.auth import Admin, Reader, TheService, Writer
 from awry.server.bodies import StrictRoute
@@ -23,6 +23,7 @@ from awry.server.event_schemas import (
     FeedbackRequest,
     IncidentPage,
     Limit,
+    LiveRate,
     ModelName,
     Number,
     Rate,
@@ -152,6 +153,17 @@ def rates(
     begin = end - 7 * 86_400 if since is None else seconds(since) or 0.0
     begin = max(begin, end - _MOST_HOURS * 3600)
     return rollup.rates(service.store, source=source, since=begin, until=end)
+
+
+@router.get("/rates/now", response_model=LiveRate, summary="What is judged and flagged just now")
+def rates_now(
+    service: TheService,
+    _: Reader,
+    source: Annotated[str, Query(pattern=r"^[^\x00]+$", max_length=200, examples=["payments"])],
+    minutes: Annotated[int, Query(ge=1, le=live.MINUTES)] = 5,
+) -> Any:
+    """Of requests, in all processes that share Redis; of this one alone without it."""
+    return service.live.now(source, minutes)
 
 
 @router.get("/audit", response_model=AuditPage, summary="Who did what, the newest first")

@@ -27,7 +27,11 @@ def health() -> dict[str, str]:
 )
 def ready(service: TheService) -> Any:
     found = service.ready()
-    answer = {"ready": all(probe["ok"] for probe in found.values()), "dependencies": found}
+    answer = {
+        "ready": all(probe["ok"] for probe in found.values() if probe["needed"]),
+        "degraded": not all(probe["ok"] for probe in found.values()),
+        "dependencies": found,
+    }
     return JSONResponse(answer, 200 if answer["ready"] else 503)
 
 
