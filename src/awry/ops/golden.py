@@ -21,6 +21,7 @@ from awry.model import Model
 from awry.ops.audit import note as write_down
 from awry.ops.blame import unfit
 from awry.ops.errors import TooLargeError, UnfitError
+from awry.ops.keeper import SAMPLED
 from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.ops.store import Store, insert_once
@@ -71,6 +72,7 @@ class Golden:
         here = sa.and_(
             kept_rows.c.model == events.c.model, kept_rows.c.item == events.c.peak,
             kept_rows.c.at.between(events.c.start, events.c.end),
+            kept_rows.c.priority >= SAMPLED,
         )  # fmt: skip
         query = (
             sa.select(events.c.id, events.c.verdict, kept_rows.c.row)

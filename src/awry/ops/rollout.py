@@ -228,7 +228,8 @@ class Rollout:
         }  # fmt: skip
         where = [comparisons.c[column] == value for column, value in here.items()]
         with self._store.write() as connection:
-            insert_once(connection, comparisons, **here, **Counts().to_row(), updated=time.time())
+            fresh = {**here, **Counts().to_row(), "updated": time.time()}
+            insert_once(connection, comparisons, [fresh])
             row = connection.execute(sa.select(comparisons).where(*where).with_for_update()).one()
             total = Counts.of(row) + counts
             connection.execute(
