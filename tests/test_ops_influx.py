@@ -30,6 +30,11 @@ NASTY = [
 ]  # fmt: skip
 
 
+def without(name: str) -> str:
+    """What there is a form for in names of fields and measurements."""
+    return re.sub(r"\\(?=[,= ])", "", name)
+
+
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
     with influx_server() as port:
@@ -72,12 +77,11 @@ def test_every_name_and_text_comes_back_as_it_was(port: int) -> None:
     [series] = ask_influx(port, "SELECT text FROM strings")
     assert [row[1] for row in series["values"]] == strings
     [series] = ask_influx(port, "SHOW FIELD KEYS FROM fnames")
-    without = {re.sub(r"\\(?=[,= ])", "", text) for text in NASTY}
-    assert {row[0] for row in series["values"]} == without
+    assert {row[0] for row in series["values"]} == set(map(without, NASTY))
     [series] = ask_influx(port, "SHOW TAG KEYS FROM tnames")
     assert {row[0] for row in series["values"]} == set(NASTY)
     [series] = ask_influx(port, "SHOW MEASUREMENTS")
-    assert {f"in {text}" for text in measured} <= {row[0] for row in series["values"]}
+    assert {f"in {without(text)}" for text in measured} <= {row[0] for row in series["values"]}
     influx.ping()
     influx.close()
 

@@ -30,7 +30,8 @@ def line(measurement: str, tags: Mapping[str, Any], fields: Mapping[str, Any], a
 
     Tags without a value, and numbers that are not finite, are left out. What the protocol has no
     form for goes: a backslash at the end of a name or of a tag's value, which would reach for what
-    comes after, and in a field's name any before a comma, an equal sign or a space.
+    comes after, and in the name of a measurement or a field any
+    before a comma, an equal sign or a space.
 
     Parameters
     ----------
@@ -57,7 +58,8 @@ def line(measurement: str, tags: Mapping[str, Any], fields: Mapping[str, Any], a
         return ""
     known = ((_name(name), _name(str(value))) for name, value in tags.items() if value is not None)
     series = "".join(f",{name}={value}" for name, value in sorted(known) if value)
-    return f"{_plain(measurement).translate(_MEASUREMENT)}{series} {written} {at}"
+    head = _ESCAPING.sub("", _plain(measurement)).translate(_MEASUREMENT)
+    return f"{head}{series} {written} {at}"
 
 
 def lines_of(made: Judgement) -> Iterator[str]:
