@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.plain import plain
-from awry.report.charts import Picture, score_over_time, style
+from awry.report.charts import SEVERITY_CLASSES, Axis, Chart, Picture, number, style
 from awry.report.series_charts import around, channels_of, series_panels
 from awry.result import SEVERITIES
 from awry.series_result import Finding, SeriesEvent
@@ -94,12 +94,10 @@ def picture(event: dict[str, Any]) -> Picture | None:
         return None
     position = np.array(extract["position"], dtype=float)[known]
     severity = np.array(extract["severity"])[known]
-    if not np.isfinite(threshold):
-        threshold = float(scores[known].max())
-    chart = score_over_time(position, scores[known], severity, threshold)
-    if not extract["timed"]:
-        chart.title, chart.x.kind, chart.x.label = "Scores of the rows around it", "linear", "row"
-        chart.caption = ""
+    chart = score_dots(position, scores[known], severity, threshold, timed=extract["timed"])
+    chart.title = "Scores of the rows around it"
+    if extract["timed"] or event["peak"].isdecimal():
+        chart.rule(event["start"] if extract["timed"] else float(event["peak"]), "this event")
     return chart
 
 
@@ -117,6 +115,29 @@ def svg(shown: Picture, width: int = 720, height: int = 420) -> str:
 
 def plain_dict(value: dict[str, Any]) -> dict[str, Any]:
     return dict(plain(value))
+
+
+def score_dots(
+    position: FloatArray, scores: FloatArray, severity: IntArray, threshold: float, *, timed: bool
+) -> Chart:
+    """The scores of rows that are few enough to have a dot each."""
+    top = max(float(scores.max()), threshold if np.isfinite(threshold) else -np.inf)
+    low = float(scores.min())
+    room = 0.06 * (top - low)
+    words = ("time", "time (UTC)") if timed else ("linear", "row")
+    chart = Chart(
+        "Scores over time" if timed else "Scores over the rows",
+        Axis(float(position.min()), float(position.max()), *words),
+        Axis(low - room, top + room, label="score"),
+    )
+    for level, css in enumerate(SEVERITY_CLASSES):
+        pick = severity == level
+        chart.dots(position[pick], scores[pick], css)
+        if pick.any():
+            chart.legend.append((css, css if level else "not flagged"))
+    if np.isfinite(threshold):
+        chart.rule(threshold, f"threshold {number(threshold)}", axis="y")
+    return chart
 
 
 def _series(event: dict[str, Any], extract: dict[str, Any], threshold: float) -> Picture:

@@ -120,6 +120,20 @@ class Lookup:
             )
             return {**_shown(row), "feedback": [dict(one._mapping) for one in said]}
 
+    def gravest(
+        self, source: str, *, judgement: int | None = None, limit: int = 20
+    ) -> list[dict[str, Any]]:
+        """The events of a source, or of one judgement of it, the gravest first."""
+        columns = [c for c in events.c if c.name not in ("extract", "judgement")]
+        query = (
+            sa.select(*columns)
+            .where(events.c.source == source)
+            .order_by(events.c.severity.desc(), events.c.score.desc(), events.c.id.desc())
+        )
+        query = _where(query, events.c.judgement.__eq__, judgement).limit(limit)
+        with self._store.read() as connection:
+            return [_shown(row) for row in connection.execute(query)]
+
     def counts(self, source: str | None = None) -> dict[str, dict[str, int]]:
         """How many events there are of each status, and of each verdict."""
         found = {}

@@ -13,6 +13,7 @@ from awry.ops.store import Store
 from awry.ops.tables import (
     drift_reports,
     events,
+    incidents,
     judgements,
     promotions,
     score_rollups,
@@ -90,6 +91,12 @@ class Overview:
             one |= {"rows": int(one["rows"]), "flagged": int(one["flagged"])}
             one["open"] = unseen.get(name, 0)
         return sorted(found.values(), key=lambda one: -one["updated"])
+
+    def open_incidents(self) -> int:
+        """How many incidents nobody has dealt with."""
+        query = sa.select(sa.func.count()).where(incidents.c.status == "open")
+        with self._store.read() as connection:
+            return int(connection.scalar(query) or 0)
 
     def rates(self, source: str) -> Rates:
         """What was judged and flagged of ``source``, hour by hour."""

@@ -7,12 +7,15 @@ from typing import Any
 import numpy as np
 
 from awry.data.wording import share
+from awry.ops.extracts import score_dots
 from awry.ops.overview import Rates, Scores
 from awry.report.charts import Axis, Chart, score_histogram, score_over_time
 
 #: Bars of a picture of rates; of a longer time, each stands for several hours.
 _BARS = 96
 _HOUR = 3600.0
+#: Rows that have a dot each; of more, those that are not flagged are drawn as a band.
+_DOTS = 1_500
 
 
 def rates(found: Rates, *, bare: bool = False) -> str | None:
@@ -53,8 +56,10 @@ def scores(found: Scores, judgement: dict[str, Any]) -> list[str]:
     """Scores over time, or over rows, and how they are spread, as HTML."""
     threshold = judgement["threshold"]
     shown = float(found.scores.max()) if threshold is None else float(threshold)
-    chart = score_over_time(found.position, found.scores, found.severity, shown)
-    if not found.timed:
+    about = (found.position, found.scores, found.severity, shown)
+    few = len(found.scores) <= _DOTS
+    chart = score_dots(*about, timed=found.timed) if few else score_over_time(*about)
+    if not found.timed and not few:
         chart.title, chart.x.kind, chart.x.label = "Scores over the rows", "linear", "row"
         chart.caption = "Shaded: from the median to the highest score of neighbouring rows."
     if found.weight > 1:

@@ -36,6 +36,8 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+#: Methods that choose one for the data.
+CHOOSING = ("auto", "series_auto")
 #: What is told at the top of a page after a form was sent, by the name the address carries.
 _SAID = {
     "uploaded": "The data set is stored. Start a detection to see what stands out.",
@@ -58,7 +60,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": number, "share": share, "when": when, "ago": ago, "size": size,
-        "duration": duration, "count": lambda value: f"{value:,}",
+        "duration": duration, "method": method, "count": lambda value: f"{value:,}",
     }  # fmt: skip
     environment.globals |= {"version": awry.__version__, "query": query, "asset": asset}
     return environment
@@ -179,6 +181,11 @@ def ago(seconds: float | None) -> str:
             n = int(past // length)
             return f"{n} {unit}{'s' if n > 1 else ''} ago"
     return "just now"
+
+
+def method(name: str) -> str:
+    """What a method is called; the ones that choose another stand for choosing."""
+    return "chosen automatically" if name in CHOOSING else name.replace("_", " ")
 
 
 def size(n: int) -> str:

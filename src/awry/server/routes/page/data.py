@@ -13,15 +13,13 @@ from awry.ops.errors import NotFoundError, OpsError
 from awry.server.auth import Reader, TheService, Writer
 from awry.server.errors import status_of
 from awry.server.pages import pictures
-from awry.server.pages.render import PageRoute, complaint, go, show
+from awry.server.pages.render import CHOOSING, PageRoute, complaint, go, show
 from awry.server.routes.page import forms
 
 router = APIRouter(route_class=PageRoute)
 Name = Annotated[str, Query(min_length=1, max_length=200, pattern=r"^[^\x00]+$")]
 #: Anomalies shown, and running jobs looked for among so many.
 _TOP, _JOBS = 12, 50
-#: What "automatic" stands for.
-_CHOOSING = ("auto", "series_auto")
 
 
 @router.get("/page/data")
@@ -102,7 +100,8 @@ def _source(
         raise NotFoundError(f"there is no data set or stream {name!r}")
     latest = service.overview.latest(name) if judged else None
     found = service.overview.scores(latest) if latest else None
-    events = service.lookup.gravest(name, limit=_TOP) if judged else []
+    newest = latest["id"] if latest else None
+    events = service.lookup.gravest(name, judgement=newest, limit=_TOP) if judged else []
     return show(
         request,
         "source.html",
@@ -144,7 +143,7 @@ def _methods() -> list[tuple[str, list[tuple[str, str]]]]:
     families: dict[str, list[tuple[str, str]]] = {}
     for modality in ("table", "series"):
         for card in registry.cards(modality):
-            if card.supervision != "required" and card.name not in _CHOOSING:
+            if card.supervision != "required" and card.name not in CHOOSING:
                 family = f"{card.family} ({modality})" if modality != "table" else card.family
                 families.setdefault(family, []).append((card.name, card.summary))
     return list(families.items())

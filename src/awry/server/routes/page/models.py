@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from awry.data.wording import number, share
 from awry.ops.errors import UnfitError
 from awry.server.auth import Admin, Reader, TheService
-from awry.server.pages.render import PageRoute, go, show, when
+from awry.server.pages.render import PageRoute, go, method, show, when
 from awry.server.routes.page import forms
 from awry.server.schemas import NameInPath
 
@@ -84,7 +84,7 @@ def _side(version: dict[str, Any], record: dict[str, int]) -> dict[str, str]:
     dataset, rate = version.get("dataset") or {}, version.get("stated_rate")
     rows, flagged = record.get("rows", 0), record.get("flagged", 0)
     return {
-        "Method": version["method"].replace("_", " "),
+        "Method": method(version["method"]),
         "Learnt from": dataset.get("name", "–"),
         "Rows learnt from": f"{version['rows']:,}",
         "Columns": f"{len(version['columns']):,}",

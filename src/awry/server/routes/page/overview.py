@@ -33,13 +33,13 @@ def overview(request: Request, service: TheService, _: Reader) -> Response:
         datasets=sorted(service.datasets.list(), key=lambda one: -one["created"]),
         models=service.models.list(),
         incidents=incidents.rows,
-        open_incidents=len(incidents.rows),
+        open_incidents=service.overview.open_incidents(),
         more_incidents=incidents.next is not None,
         open_events=service.lookup.counts()["status"].get("open", 0),
         day=service.overview.judged(time.time() - _DAY),
         jobs=service.jobs.count(),
         health=health,
-        healthy=all(probe["ok"] for probe in health.values()),
+        unwell=[name for name, probe in health.items() if not probe["ok"]],
     )  # fmt: skip
 
 
