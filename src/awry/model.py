@@ -278,11 +278,8 @@ class Model(Judge):
         """Whether the detector learns from marks, see :meth:`reweighed`."""
         return not self.by and hasattr(self.detector_, "feedback")
 
-    def reweighed(self, X: FloatArray, y: IntArray) -> Self:
+    def reweighed(self, X: FloatArray, y: IntArray, *, settle: bool = True) -> Self:
         """A model that has learnt from marks on encoded rows too; this one stays as it is.
-
-        Its threshold is set on the new scores, by the same rule, or by the default one where that
-        needs labels of all rows.
 
         Parameters
         ----------
@@ -290,13 +287,21 @@ class Model(Judge):
             As :meth:`encode` gives them.
         y : ndarray of shape (k,)
             1 anomaly, 0 normal.
+        settle : bool, default=True
+            Whether to set the threshold on the new scores, by the same rule, or by the default one
+            where that needs labels of all rows. It takes longer than the learning.
         """
         other = copy(self)
-        other.detector_ = copy(self.detector_).feedback(X, y)
+        detector: Any = copy(self.detector_)
+        if not settle:
+            other.detector_ = detector.heed(X, y)
+            return other
+        other.detector_ = detector.feedback(X, y)
         other.train_scores_ = other.detector_.decision_scores_
         rule = make_threshold(self.threshold)
-        rule = make_threshold(None) if rule.needs_labels else rule
-        other._set_cuts(rule, other.train_scores_, None)
+        other._set_cuts(
+            make_threshold(None) if rule.needs_labels else rule, other.train_scores_, None
+        )
         return other
 
     def _novelty(self, table: pa.Table) -> FloatArray:

@@ -117,11 +117,7 @@ class Review:
         self._X = model.encode(table)
         start = model.score(table)
         # What cells that training ruled out add does not change with marks.
-        self._extra: FloatArray = (
-            start - model.detector_.decision_function(self._X)
-            if model.learns
-            else np.zeros(len(start))
-        )
+        self._extra: FloatArray = model.novelty_step_ * model.encoder_.novelty(table).sum(axis=1)
         self._start_scores = start
         scale = self._X.std(axis=0)
         self._places = self._X / np.where(scale > 0, scale, 1.0)
@@ -189,7 +185,11 @@ class Review:
             stated = self.start.rule_.stated_rate_
             usable = stated is not None and 0 < stated < 0.5
             threshold = FromFeedback(stated if usable and stated is not None else 0.01)
-        return self.model_.with_threshold(threshold, self._honest_scores(), self.labels)
+        marked = np.flatnonzero(self.labels != UNLABELLED)
+        settled = self.start
+        if settled.learns and len(marked):
+            settled = settled.reweighed(self._X[marked], self.labels[marked])
+        return settled.with_threshold(threshold, self._honest_scores(), self.labels)
 
     def retrain(self, detector: str = "deep_sad", **settings: Any) -> Model:
         """A model of another kind, fitted on all rows and taught by the marks.
@@ -262,10 +262,10 @@ class Review:
         self.scores = self._scored(self.model_, slice(None))
 
     def _told(self, rows: IntArray) -> Model:
-        """The model as it is when told of the verdicts on ``rows``."""
+        """The model as it is when told of the verdicts on ``rows``, its threshold left alone."""
         if not self.start.learns or not len(rows):
             return self.start
-        return self.start.reweighed(self._X[rows], self.labels[rows])
+        return self.start.reweighed(self._X[rows], self.labels[rows], settle=False)
 
     def _scored(self, model: Model, rows: Any) -> FloatArray:
         if model is self.start:

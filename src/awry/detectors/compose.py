@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
 from sklearn.base import clone
-from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted
 
 from awry.core import registry
 from awry.core.card import Card
 from awry.core.detector import Detector
-from awry.core.inputs import UNLABELLED, FloatArray, IntArray, check_labels
+from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import (
     any_of,
     instance,
@@ -27,7 +25,7 @@ from awry.core.params import (
 )
 from awry.core.progress import track
 from awry.core.threshold import Fixed, Threshold
-from awry.detectors.discovery import rescored, reweigh
+from awry.detectors.discovery import Teachable, reweigh
 from awry.detectors.scale import Scale
 
 #: Pull of an ensemble's weights without marks: a score of marks on one side is what overturns them.
@@ -76,15 +74,7 @@ class Committee(Detector):
         return np.stack([shares_of(member, X) for member in self.members_])
 
 
-def _averages(ensemble: Ensemble) -> bool:
-    if ensemble.method != "average":
-        raise AttributeError(
-            f"Ensemble: method must be 'average' to learn from marks, got {ensemble.method!r}"
-        )
-    return True
-
-
-class Ensemble(Committee):
+class Ensemble(Teachable, Committee):
     """Fuses the calibrated scores of several detectors.
 
     Parameters
@@ -110,7 +100,8 @@ class Ensemble(Committee):
     members_ : list of Detector
     scales_ : list of Scale
     weights_ : ndarray of shape (m,)
-        Of the members, adding to 1; marks given to :meth:`feedback` change them.
+        Of the members, adding to 1. Marks given to ``feedback`` change them, a few by little, where
+        the method is ``"average"``.
 
     Notes
     -----
@@ -192,35 +183,29 @@ class Ensemble(Committee):
         self.marked_views_, self.marks_ = np.zeros((0, m)), np.zeros(0, np.int64)
         return self._fuse(self._calibrated(scores))
 
-    @available_if(_averages)
-    def feedback(self, X: Any, y: Any) -> Self:
-        """Give members that agree with marks on rows more of a voice; marks given before count on.
+    def _is_teachable(self) -> bool:
+        if self.method != "average":
+            raise AttributeError(
+                f"Ensemble: method must be 'average' to learn from marks, got {self.method!r}"
+            )
+        return True
 
-        The weights stay near those without marks until there are many, see
-        :func:`awry.detectors.discovery.reweigh`; the threshold is set anew.
-
-        Parameters
-        ----------
-        X : array-like of shape (k, d)
-        y : array-like of shape (k,)
-            1 anomaly, 0 normal, -1 not judged.
-        """
-        check_is_fitted(self)
-        X = self._check_input(X, reset=False)
-        labels = check_labels(y, len(X), "Ensemble")
-        judged = labels != UNLABELLED
-        views = self._calibrated(self._ask(X[judged]))
-        self.marked_views_ = np.vstack([self.marked_views_, views])
-        self.marks_ = np.concatenate([self.marks_, labels[judged]])
-        trained = self._calibrated(np.column_stack([m.decision_scores_ for m in self.members_]))
-        fused = trained @ self.prior_weights_
+    def _learn(self, X: FloatArray, y: IntArray) -> None:
+        self.marked_views_ = np.vstack([self.marked_views_, self._calibrated(self._ask(X))])
+        self.marks_ = np.concatenate([self.marks_, y])
+        fused = self._trained_views() @ self.prior_weights_
         spread = float(fused.std()) or 1.0
         weights = reweigh(
             self.marked_views_ / spread, self.marks_, self.prior_weights_,
             float(np.quantile(fused, 0.97)) / spread, margin=1.0, prior=PRIOR,
         ).clip(0.0)  # fmt: skip
         self.weights_ = weights / weights.sum() if weights.any() else self.prior_weights_
-        return rescored(self, self._fuse(trained))
+
+    def _trained(self) -> FloatArray:
+        return self._fuse(self._trained_views())
+
+    def _trained_views(self) -> FloatArray:
+        return self._calibrated(np.column_stack([m.decision_scores_ for m in self.members_]))
 
     def _score(self, X: FloatArray) -> FloatArray:
         return self._fuse(self._calibrated(self._ask(X)))

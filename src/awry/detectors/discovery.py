@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self
 
 import numpy as np
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
 
 from awry.core.detector import Detector
-from awry.core.inputs import FloatArray, IntArray
+from awry.core.inputs import UNLABELLED, FloatArray, IntArray, check_labels
 from awry.core.threshold import Fixed
 from awry.kernels.box import solve_box
-
-T = TypeVar("T", bound=Detector)
 
 #: When a solution is near enough, in standard deviations of scores, and the most sweeps for it.
 _TOLERANCE, _MAX_SWEEPS = 1e-6, 5_000
@@ -60,11 +60,53 @@ def reweigh(
     return np.asarray(weights + moved / stiffness, dtype=np.float64)
 
 
-def rescored(detector: T, scores: FloatArray) -> T:
-    """``detector`` with new scores of training rows, and its threshold set anew on them.
+def _teachable(detector: Teachable) -> bool:
+    return detector._is_teachable()
 
-    A rule that needs labels of all rows cannot be fitted anew: the threshold stays.
+
+class Teachable(Detector):
+    """A detector that learns from marks on rows after it was fitted.
+
+    A subclass writes ``_learn`` and ``_trained``.
     """
-    rule = detector._rule(detector.contamination)
-    detector.decision_scores_ = scores
-    return detector._set_threshold(Fixed(detector.threshold_) if rule.needs_labels else rule, None)
+
+    def _learn(self, X: FloatArray, y: IntArray) -> None:
+        """Learn from rows (k, d) marked 1 or 0, beside those before; change no array in place."""
+        raise NotImplementedError
+
+    def _trained(self) -> FloatArray:
+        """Scores of training rows under what was learnt."""
+        raise NotImplementedError
+
+    def _is_teachable(self) -> bool:
+        """Whether it can; may raise an AttributeError that says why not."""
+        return True
+
+    @available_if(_teachable)
+    def heed(self, X: Any, y: Any) -> Self:
+        """As :meth:`feedback`, but leave the threshold and ``decision_scores_`` as they are."""
+        check_is_fitted(self)
+        X = self._check_input(X, reset=False)
+        labels = check_labels(y, len(X), type(self).__name__)
+        judged = labels != UNLABELLED
+        self._learn(X[judged], labels[judged])
+        return self
+
+    @available_if(_teachable)
+    def feedback(self, X: Any, y: Any) -> Self:
+        """Learn from marks on rows, in addition to those given before.
+
+        ``decision_scores_`` are then those of training rows by what was learnt, of some where there
+        are very many, and the threshold is set anew on them; a rule that needs labels of all rows
+        leaves it as it is.
+
+        Parameters
+        ----------
+        X : array-like of shape (k, d)
+        y : array-like of shape (k,)
+            1 anomaly, 0 normal, -1 not judged.
+        """
+        self.heed(X, y)
+        rule = self._rule(self.contamination)
+        self.decision_scores_ = self._trained()
+        return self._set_threshold(Fixed(self.threshold_) if rule.needs_labels else rule, None)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
-from sklearn.utils.validation import check_is_fitted
 
 from awry.core.card import Card
-from awry.core.inputs import UNLABELLED, FloatArray, IntArray, check_labels
+from awry.core.inputs import UNLABELLED, FloatArray, IntArray
 from awry.core.params import integer, real
 from awry.core.threshold import Threshold
-from awry.detectors.discovery import rescored, reweigh
+from awry.detectors.discovery import Teachable, reweigh
 from awry.detectors.tabular._forest import FOREST_CONSTRAINTS, IsolationDetector, resolve
 from awry.kernels.trees import Forest, fill_means, find_leaves, grow_forest
 
@@ -20,7 +19,7 @@ from awry.kernels.trees import Forest, fill_means, find_leaves, grow_forest
 MAX_REFERENCE = 10_000
 
 
-class AADForest(IsolationDetector):
+class AADForest(Teachable, IsolationDetector):
     """An isolation forest whose leaves are re-weighted by what a person says of rows.
 
     The score of a row rises with the sum of the weights of the leaves it ends in. At first these
@@ -167,24 +166,6 @@ class AADForest(IsolationDetector):
         if y is not None and (y != UNLABELLED).any():
             self._learn(X[y != UNLABELLED], y[y != UNLABELLED])
 
-    def feedback(self, X: Any, y: Any) -> Self:
-        """Learn from marks on rows, in addition to those given before.
-
-        ``decision_scores_`` and the threshold are set anew, on at most 10,000 of the training rows.
-
-        Parameters
-        ----------
-        X : array-like of shape (k, d)
-        y : array-like of shape (k,)
-            1 anomaly, 0 normal, -1 not judged.
-        """
-        check_is_fitted(self)
-        X = self._check_input(X, reset=False)
-        labels = check_labels(y, len(X), type(self).__name__)
-        judged = labels != UNLABELLED
-        self._learn(X[judged], labels[judged])
-        return rescored(self, np.exp2(-self._reference_sums() / self.path_scale_))
-
     def _learn(self, X: FloatArray, y: IntArray) -> None:
         self.marked_leaves_ = np.vstack([self.marked_leaves_, self._leaves(X)])
         self.marks_ = np.concatenate([self.marks_, y])
@@ -211,6 +192,9 @@ class AADForest(IsolationDetector):
         X = np.require(X, np.float64, ["C", "W"])
         found = find_leaves(X, forest.feature, forest.threshold, forest.left, forest.roots)
         return found.astype(np.min_scalar_type(len(forest.left)))
+
+    def _trained(self) -> FloatArray:
+        return np.asarray(np.exp2(-self._reference_sums() / self.path_scale_))
 
     def _reference_sums(self) -> FloatArray:
         """Sums of the leaves' values of the training rows kept."""
