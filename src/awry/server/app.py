@@ -18,7 +18,7 @@ from awry.server.errors import MEDIA_TYPE, add_handlers
 from awry.server.gate import Gate
 from awry.server.metrics import Metrics
 from awry.server.quick import Quick
-from awry.server.routes import datasets, detect, events, health, jobs, models
+from awry.server.routes import alerts, datasets, detect, events, health, jobs, models, page
 from awry.server.schemas import Problem
 
 _CODES = {
@@ -68,9 +68,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         service.start()
+        metrics.watch.start()
         try:
             yield
         finally:
+            await run_in_threadpool(metrics.watch.close)
             await run_in_threadpool(service.close)
             batches.close()
 
@@ -86,16 +88,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.service, app.state.metrics = service, metrics
     add_handlers(app)
     app.include_router(health.router)
-    for module in (detect, datasets, models, jobs, events):
+    for module in (detect, datasets, models, jobs, events, alerts):
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)
+    app.include_router(page.router, include_in_schema=False)
     app.add_middleware(Quick, service=service, metrics=metrics, batches=batches)
     app.add_middleware(Gate, service=service, metrics=metrics)
     if service.settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=list(service.settings.cors_origins),
-            allow_methods=["GET", "POST", "DELETE"],
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "X-API-Key", "X-Request-ID"],
         )
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -59,6 +59,17 @@ def problem(
     return Json(body, status, headers, MEDIA_TYPE)
 
 
+_KINDS: dict[type[BaseException], str] = {
+    RequestValidationError: "invalid",
+    sa.exc.OperationalError: "database",
+    ops.NotFoundError: "not_found",
+    ops.ConflictError: "conflict",
+    ops.TooLargeError: "too_large",
+    ops.BusyError: "busy",
+    ops.DamagedError: "damaged",
+    AwryError: "unfit",
+}
+
 #: Remedies by the sort of what is wrong with a field.
 _REMEDIES = {
     "missing": "give it",
@@ -70,20 +81,48 @@ _REMEDIES = {
 
 def add_handlers(app: FastAPI) -> None:
     """Let ``app`` answer every error as a problem."""
-    app.add_exception_handler(AwryError, _awry)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(sa.exc.OperationalError, _database)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(AwryError, _blaming(_awry))
+    app.add_exception_handler(RequestValidationError, _blaming(_invalid))
+    app.add_exception_handler(HTTPException, _blaming(_http))
+    app.add_exception_handler(sa.exc.OperationalError, _blaming(_database))
+    app.add_exception_handler(Exception, _blaming(_unexpected))
+
+
+def kind_of(error: Exception) -> str:
+    """The kind an error is counted as: ``not_found``, ``invalid``, ``database`` and so on."""
+    if isinstance(error, HTTPException):
+        return HTTPStatus(error.status_code).phrase.lower().replace(" ", "_")
+    known = next((words for kind, words in _KINDS.items() if isinstance(error, kind)), None)
+    return known or "unexpected"
+
+
+def blame(scope: Any, error: Exception) -> None:
+    """Let the request that ``scope`` is of be counted as ended by ``error``."""
+    scope.setdefault("state", {})["error"] = kind_of(error)
+
+
+def _blaming(handle: Callable[[Request, Exception], JSONResponse]) -> Any:
+    """``handle``, which also says what kind of error it was."""
+
+    def told(request: Request, error: Exception) -> JSONResponse:
+        blame(request.scope, error)
+        return handle(request, error)
+
+    return told
 
 
 def _awry(_: Request, error: Exception) -> JSONResponse:
     return refusal(error)
 
 
+def status_of(error: Exception) -> int:
+    """The status that an error of awry's has."""
+    return next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 422)
+
+
 def refusal(error: Exception) -> JSONResponse:
     """What is answered to a request that ended in an error of awry's."""
-    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 422)
+    status = status_of(error)
     later = {"Retry-After": "1"} if status == 503 else None
     if isinstance(error, ops.OpsError):
         return problem(status, error.what, field=error.field, remedy=error.remedy, headers=later)

@@ -23,7 +23,7 @@ from awry.core.errors import AwryError
 from awry.data.event_kinds import duration
 from awry.data.wording import moment, number, share
 from awry.report.charts import style
-from awry.server.errors import status_of
+from awry.server.errors import blame, status_of
 from awry.server.pages.session import ASSETS, COOKIE, SECONDS, Session
 
 #: Nothing from elsewhere, no scripts and styles within pages. Charts place their words by the
@@ -128,6 +128,7 @@ class PageRoute(APIRoute):
 
 def failed(request: Request, error: Exception) -> Response:
     """The page of an error: what is wrong, and what would be right."""
+    blame(request.scope, error)
     if isinstance(error, HTTPException):
         status, told = error.status_code, {"what": str(error.detail)}
     elif isinstance(error, RequestValidationError):
