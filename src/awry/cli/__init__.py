@@ -18,6 +18,7 @@ _COMMANDS = {
     "fit": ("model", "Learn what is normal from a file and save the model."),
     "score": ("model", "Score a file, of any size, with a saved model."),
     "explain": ("model", "Say why rows of a file are odd, with a saved model."),
+    "review": ("review", "Ask about odd rows, and learn from the answers."),
     "export": ("export", "Write a saved network for other programs, as ONNX."),
     "evaluate": ("evaluate", "Measure a detector on a labelled file."),
     "compare": ("evaluate", "Measure several detectors side by side on a labelled file."),
