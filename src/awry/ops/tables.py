@@ -204,6 +204,7 @@ events = sa.Table(
     sa.Index("events_by_source", "source", "start"),
     sa.Index("events_by_model", "model", "verdict"),
     sa.Index("events_by_created", "created"),
+    sa.Index("events_by_status", "status", "severity", "updated"),
 )  # fmt: skip
 
 #: The columns that the reasons of an event name.

@@ -25,7 +25,7 @@ from awry.ops.names import PATTERN
 from awry.ops.service import Service
 from awry.server.batches import Batches
 from awry.server.bodies import SURROGATE
-from awry.server.errors import refusal
+from awry.server.errors import blame, refusal
 from awry.server.metrics import Metrics
 
 #: Where rows are judged.
@@ -78,6 +78,7 @@ class Quick:
             answer = await self._answer(body)
         except AwryError as error:
             scope["route"] = SimpleNamespace(path=scope["path"])
+            blame(scope, error)
             await refusal(error)(scope, receive, send)
             return
         if answer is None:
