@@ -28,21 +28,21 @@ def run(z, feature, first, shift, seeds, counts, clock, window, learn, out):  # 
     feature : (m, depth), what each level of a chain halves
     first : (m, depth) bool, whether it does so for the first time
     shift : (m, k), of the cells
-    seeds : (m, hashes) uint64, odd
-    counts : (2, m, depth, hashes, buckets), count-min sketches of two windows
-    clock : (2,), rows learnt, and which half of ``counts`` is being filled
-    window : rows after which the halves change places
+    seeds : (m,) uint64
+    counts : (m, depth, hashes, buckets, 2), count-min sketches of two windows, side by side
+    clock : (2,), rows learnt, and which of the two is being filled
+    window : rows after which they change places
     learn : whether each row is counted before the next is scored
     """
     chains, depth = feature.shape
-    hashes, buckets = counts.shape[3], np.uint64(counts.shape[4])
+    hashes, buckets, low = counts.shape[2], np.uint64(counts.shape[3]), np.uint64(0xFFFFFFFF)
     place, part = np.empty(z.shape[1]), np.zeros(z.shape[1], dtype=np.uint64)
     for i in range(z.shape[0]):
-        old, new = counts[1 - clock[1]], counts[clock[1]]
+        new = clock[1]
         total = 0.0
         for c in range(chains):
             part[:] = np.uint64(0)
-            key, lowest = np.uint64(0), np.inf
+            key, lowest, volume = np.uint64(0), np.inf, 1.0
             for level in range(depth):
                 f = feature[c, level]
                 if first[c, level]:
@@ -54,18 +54,22 @@ def run(z, feature, first, shift, seeds, counts, clock, window, learn, out):  # 
                 hashed = _mix(cell + np.uint64(f + 1) * _GOLDEN)
                 key += hashed - part[f]
                 part[f] = hashed
+                # Hashes of two halves of one serve as independent (Kirsch & Mitzenmacher 2006).
+                mixed = _mix(key ^ seeds[c])
+                at, step = mixed >> np.uint64(32), mixed | np.uint64(1)
                 least = np.int64(1) << 40
                 for h in range(hashes):
-                    mixed = _mix(key * seeds[c, h])
-                    at = np.int64((mixed >> np.uint64(32)) * buckets >> np.uint64(32))
-                    least = min(least, old[c, level, h, at])
+                    bucket = np.int64((at & low) * buckets >> np.uint64(32))
+                    least = min(least, counts[c, level, h, bucket, 1 - new])
                     if learn:
-                        new[c, level, h, at] += 1
-                lowest = min(lowest, np.log2(1.0 + least) + level + 1.0)
-            total += lowest
+                        counts[c, level, h, bucket, new] += 1
+                    at += step
+                volume *= 2.0
+                lowest = min(lowest, (1.0 + least) * volume)
+            total += np.log2(lowest)
         out[i] = total / chains
         if learn:
             clock[0] += 1
             if clock[0] % window == 0:
                 clock[1] = 1 - clock[1]
-                counts[clock[1]] = 0
+                counts[..., clock[1]] = 0

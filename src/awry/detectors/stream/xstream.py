@@ -81,7 +81,7 @@ class XStream(StreamDetector):
     state_ : named tuple of arrays
         ``center`` and ``scale`` (d,) of the known features, their ``weights`` (d, k); the ``width``
         (k,) of the widest cells; of each chain the ``feature`` of each level, whether it is the
-        ``first`` with it, the ``shift`` of its cells and its hash ``seeds``; the ``counts`` of two
+        ``first`` with it, the ``shift`` of its cells and its ``seeds``; the ``counts`` of two
         windows; and the ``clock``: rows learnt, and which window is being filled.
 
     Notes
@@ -174,8 +174,8 @@ class XStream(StreamDetector):
             feature,
             ~again,
             rng.random((m, k)),
-            2 * rng.integers(2**63, size=(m, self.n_hashes), dtype=np.uint64) + 1,
-            np.zeros((2, m, depth, self.n_hashes, self.n_buckets), dtype=np.int32),
+            rng.integers(2**64, size=m, dtype=np.uint64),
+            np.zeros((m, depth, self.n_hashes, self.n_buckets, 2), dtype=np.int32),
             np.zeros(2, dtype=np.int64),
         )
 
