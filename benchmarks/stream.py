@@ -37,6 +37,8 @@ RUNS: list[tuple[str, dict[str, Any], int | None]] = [
     ("xstream", {}, None),
     ("incremental_knn", {}, None),
     ("incremental_lof", {}, None),
+    ("online_autoencoder", {}, None),
+    ("sliding_window", {"late": "wait"}, None),
     ("midas", {}, 10_000_000),
     ("midas_r", {}, 10_000_000),
     ("midas_f", {}, 10_000_000),

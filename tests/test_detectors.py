@@ -78,6 +78,8 @@ CHEAP = {
     "f_se_lstm": {**BRIEF, "hidden": [8, 8], "maps": 4, "stretch": 8},
     "lstm_transformer": {**BRIEF, "hidden": [8]},
     "patch_transformer": {**BRIEF, "patch": 4, "hidden": [16], "n_heads": 2},
+    "online_autoencoder": {"epochs": 6, "lr": 5e-3},
+    "sliding_window": {"detector": "hbos", "late": "wait"},
     "sae_gan": {**BRIEF, "hidden": [8, 4], "critic": 8, "lr": 0.005},
 }
 

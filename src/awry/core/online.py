@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
@@ -28,6 +28,9 @@ class Online(Detector):
         are not judged, and every later score depends on the past alone. None: it learns from all
         of the training data, whose scores are then in hindsight.
     """
+
+    #: Whether all that is learnt is in the state, so that there may be one for each of many keys.
+    in_state: ClassVar[bool] = True
 
     warmup: int | None
     state_: Any

@@ -103,6 +103,9 @@ class Plan:
         known = made.get_params(deep=False)
         if "random_state" in known and known["random_state"] is None:
             made.set_params(random_state=self.random_state)
+        if "late" in known:
+            # What comes out must depend on the messages alone, not on how long a fit takes.
+            made.set_params(late="wait")
         return made
 
 

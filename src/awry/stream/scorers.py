@@ -44,9 +44,10 @@ class KeyScorer(Scorer):
 
     def __init__(self, detector: Detector, capacity: int, spill: Spill) -> None:
         super().__init__(detector)
-        if not isinstance(detector, Online):
+        if not isinstance(detector, Online) or not detector.in_state:
             raise DataError(
-                f"{detector.card.name} does not learn online", remedy="leave out --per-key"
+                f"{detector.card.name} does not learn online in a state of fixed size",
+                remedy="leave out --per-key",
             )
         self._first = detector.state_
         parts: dict[str, Any] = {}
