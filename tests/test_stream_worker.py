@@ -82,6 +82,7 @@ def test_all_is_kept_and_told(tmp_path: Path, store: Store) -> None:
     anomalies = [json.loads(line) for line in told.read_text().splitlines()]
     assert sum(one["record"]["a"] == 30.0 for one in anomalies) == 6
     assert anomalies[0]["reasons"][0]["column"] == "a"
+    assert isinstance(anomalies[0]["reasons"][0]["value"], str)
     assert sum(items for items, _ in found) == len(anomalies)
     assert letter.message == b'{"a": 1, '
     assert json.loads(dead.read_text())["message"] == '{"a": 1, '

@@ -17,6 +17,7 @@ import numpy as np
 from awry import io
 from awry.core.inputs import FloatArray
 from awry.core.params import Configurable
+from awry.data import wording
 from awry.stream.episodes import Episode, Episodes
 from awry.stream.features import NAMES, KeyFeatures
 from awry.stream.fields import Fields
@@ -234,7 +235,7 @@ class Lane:
                 out.reasons[int(i)] = [
                     {
                         "column": names[j],
-                        "value": _plain(lookup(record, names[j])),
+                        "value": _words(lookup(record, names[j])),
                         "typical": f"{row[j]:+.1f} standard deviations from usual",
                         "share": float(abs(row[j]) / np.abs(row).sum()),
                     }
@@ -300,5 +301,8 @@ def _text(value: Any) -> str:
     return "" if value is None else str(value).replace("\0", "\ufffd")
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, (bool, int, float, str)) or value is None else str(value)
+def _words(value: Any) -> str:
+    """What a record holds, as a reason tells it."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return wording.number(value)
+    return "missing" if value is None else str(value)

@@ -9,6 +9,7 @@ import numpy as np
 
 from awry.core.errors import DataError
 from awry.core.params import Configurable, any_of, instance, integer, nothing, real
+from awry.data.wording import number
 from awry.stream.plan import lookup
 from awry.stream.records import Judged
 
@@ -115,7 +116,7 @@ class Burst(Rule):
                     "score": len(within) / max(at - last[0][0], 1e-3), "severity": 2,
                     "kind": "collective", "words": words,
                     "reasons": [
-                        {"column": self.distinct or self.field, "value": different,
+                        {"column": self.distinct or self.field, "value": number(different),
                          "typical": f"fewer than {self.count} within {self.window:g} s",
                          "share": 1.0}
                     ],
@@ -200,7 +201,7 @@ class Rate(Rule):
                     "severity": 1 if abs(units) < 2 * self.limit else 2, "kind": "rate",
                     "words": f"{self.count_:,} events in {self.window:g} s, usual are {usual:,.0f}",
                     "reasons": [
-                        {"column": "events", "value": self.count_,
+                        {"column": "events", "value": number(self.count_),
                          "typical": f"{usual:,.0f} in {self.window:g} s", "share": 1.0}
                     ],
                 }
