@@ -178,7 +178,8 @@ def _loud(store: Store, model: str, policy: Policy) -> set[int]:
         .group_by(t.hour)
     )
     with store.read() as connection:
-        hours = connection.execute(query).all()
+        # PostgreSQL adds integers up to decimals.
+        hours = [tuple(map(int, row)) for row in connection.execute(query)]
     # One alarm among three rows may be chance.
     return {hour for hour, n, odd in hours if wilson(odd, n)["low"] > policy.max_flagged}
 
