@@ -3,7 +3,7 @@
     python benchmarks/deep_tables.py --data ../shared/data/adbench                 # hours of CPU
     python benchmarks/deep_tables.py --data ../shared/data/adbench --seeds 1 --only vae,knn
 
-Protocol: ADBench's sets of up to 8,000 rows; half of the normal rows train, of which at most 500
+Protocol: ADBench's sets of up to --rows rows; half of the normal rows train, of which at most 500
 are kept, the rest is judged. Every network, ours and theirs, learns for the same epochs with the
 same batches, its other settings as its library has them; GOAD and ICL, which make hundreds of views
 of every row, for fewer, here and there. DeepOD's GOAD and PyOD's AnoGAN are left out for their
@@ -37,8 +37,6 @@ from awry.core import registry
 
 HERE = Path(__file__).parent
 EPOCHS, BATCH, TRAIN_ROWS, LABELLED = 50, 64, 500, 10
-#: Rows of the largest set.
-SET_ROWS = 8_000
 #: Epochs of what makes hundreds of views of every row.
 FEWER = {"goad": 3, "icl": 10}
 #: Shallow detectors that stand beside the networks.
@@ -85,7 +83,7 @@ def contenders() -> dict[str, Contender]:
     found: dict[str, Contender] = {}
     for card in registry.cards():
         network = card.modality == "table" and card.extra == "deep"
-        if (network or card.name in BESIDE) and card.inductive:
+        if (network or card.name in BESIDE) and card.name != "distilled":
             found[f"awry:{card.name}"] = Contender(_awry(card.name), card.supervision != "none")
     for name, settings in PYOD.items():
         found[f"pyod:{name.partition(':')[2]}"] = Contender(_pyod(name, settings), False)
@@ -168,9 +166,9 @@ def measure(name: str, contender: Contender, path: Path, seed: int) -> Run:
     )  # fmt: skip
 
 
-def small(path: Path) -> bool:
+def size(path: Path) -> int:
     with np.load(path, allow_pickle=False) as file:
-        return len(file["y"]) <= SET_ROWS
+        return len(file["y"])
 
 
 def markdown(runs: list[Run]) -> str:
@@ -228,6 +226,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="ADBench's folder")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=8_000, help="of the largest set")
     parser.add_argument("--only", default="", help="detectors, between commas, without library")
     parser.add_argument("--out", type=Path, default=HERE / "deep_tables.json")
     options = parser.parse_args()
@@ -240,7 +239,9 @@ def main() -> None:
     wanted = {name for name in options.only.split(",") if name}
     runs = load(options.out, Run)
     have = {(r.detector, r.data, r.seed) for r in runs}
-    paths = [p for p in npz_files(options.data, None, "give ADBench's folder") if small(p)]
+    paths = [
+        p for p in npz_files(options.data, None, "give ADBench's folder") if size(p) <= options.rows
+    ]
     # Seeds outermost: what is stopped early leaves whole rounds.
     for seed in range(options.seeds):
         for path in paths:
