@@ -138,13 +138,86 @@ class Client:
         which = () if version is None else ("versions", version)
         return self._get(_path("models", name, *which))
 
-    def promote(self, name: str, version: int) -> dict[str, Any]:
-        """Put a version in charge."""
-        return self._post(_path("models", name, "promote"), {"version": version})
+    def promote(self, name: str, version: int, *, force: bool = False) -> dict[str, Any]:
+        """Put a version in charge; with ``force`` also one that failed on the golden set."""
+        return self._post(_path("models", name, "promote"), {"version": version, "force": force})
 
     def rollback(self, name: str) -> dict[str, Any]:
         """Put the version in charge that was before."""
         return self._post(_path("models", name, "rollback"), None)
+
+    # -- rollout, drift and retraining ------------------------------------------------------------
+
+    def shadow(self, name: str, version: int, **more: Any) -> dict[str, Any]:
+        """Let a version judge what the champion answers, unseen; see :meth:`comparison`."""
+        return self._post(_path("models", name, "shadow"), {"version": version, **more})
+
+    def ab(
+        self, name: str, version: int, share: float, *, key: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """Let a version answer a share of the values of ``key``, or of the requests."""
+        body = {"version": version, "share": share, "key": key, **more}
+        return self._post(_path("models", name, "ab"), body)
+
+    def challenger(self, name: str) -> dict[str, Any]:
+        """The version that is tried."""
+        return self._get(_path("models", name, "challenger"))
+
+    def end_trial(self, name: str) -> None:
+        """Try it no longer."""
+        self._send("DELETE", _path("models", name, "challenger"))
+
+    def comparison(self, name: str) -> dict[str, Any]:
+        """Champion against challenger, with intervals."""
+        return self._get(_path("models", name, "comparison"))
+
+    def golden(
+        self,
+        name: str,
+        rows: Sequence[Mapping[str, Any]] | None = None,
+        labels: Sequence[int] | None = None,
+    ) -> dict[str, Any]:
+        """How the champion does on the golden set, once ``rows`` and ``labels`` are added."""
+        path = _path("models", name, "golden")
+        if rows is None:
+            return self._get(path)
+        return self._post(path, {"data": list(rows), "labels": list(labels or [])})
+
+    def clear_golden(self, name: str) -> None:
+        """Empty the golden set."""
+        self._send("DELETE", _path("models", name, "golden"))
+
+    def policies(self) -> list[dict[str, Any]]:
+        """The policies of retraining."""
+        return list(self._send("GET", "/v1/policies").json())
+
+    def policy(self, name: str) -> dict[str, Any]:
+        """The policy of a model, and what was last decided."""
+        return self._get(_path("policies", name))
+
+    def set_policy(self, name: str, *, enabled: bool = True, **policy: Any) -> dict[str, Any]:
+        """Give a model a policy; see :class:`awry.ops.policy.Policy`."""
+        body = {"policy": policy, "enabled": enabled}
+        return dict(self._send("PUT", _path("policies", name), json=body).json())
+
+    def remove_policy(self, name: str) -> None:
+        """Take a model's policy away."""
+        self._send("DELETE", _path("policies", name))
+
+    def retrain(self, name: str) -> dict[str, Any]:
+        """Train a model anew by its policy, now: a job, see :meth:`wait`."""
+        return self._post(_path("policies", name, "run"), None)
+
+    def drift(self, source: str, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Drift reports of a data set, or of what a model is asked, the newest first."""
+        return self._pages(_path("drift", source), filters)
+
+    def compare_drift(
+        self, dataset: str, *, reference: str | None = None, model: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """Compare a data set with another, or with what a model learnt from: a job."""
+        body = {"reference": reference, "model": model, **more}
+        return self._post(_path("drift", dataset), body)
 
     # -- jobs -------------------------------------------------------------------------------------
 

@@ -101,6 +101,9 @@ class BatchRequest(Settings):
 
 class PromoteRequest(Asked):
     version: Version
+    force: bool = Field(
+        default=False, description="Also where it failed on the golden set; the audit log tells."
+    )
 
 
 class Reason(BaseModel):
@@ -208,11 +211,23 @@ class ModelVersion(BaseModel):
     settings: dict[str, Any] | None = None
     described_columns: list[dict[str, str]]
     job: str | None = None
+    golden: dict[str, Any] | None = Field(default=None, description="How it does on known rows.")
+    snapshot: dict[str, Any] | None = Field(
+        default=None, description="The rows it learnt from, where they are of no data set."
+    )
+    learnt: dict[str, Any] | None = Field(
+        default=None, description="How many rows of the window were left out, and why."
+    )
+    from_version: int | None = Field(default=None, description="That it was trained anew from.")
+    reason: str | None = Field(default=None, description="Why it was trained anew.")
+    made_from: dict[str, Any] | None = Field(
+        default=None, description="The version it is, with another threshold, and why."
+    )
 
 
 class Job(BaseModel):
     id: str
-    kind: Literal["train", "detect"]
+    kind: Literal["train", "detect", "retrain", "drift"]
     state: Literal["queued", "running", "done", "failed", "cancelled"]
     request: dict[str, Any]
     by: str

@@ -44,7 +44,8 @@ def version(name: NameInPath, version: VersionInPath, service: TheService, _: Re
 
 @router.post("/{name}/promote", response_model=ModelVersion, summary="Put a version in charge")
 def promote(name: NameInPath, asked: PromoteRequest, service: TheService, caller: Admin) -> Any:
-    return service.models.promote(name, asked.version, by=caller.id)
+    """A version that failed on the golden set is refused, unless `force` is given."""
+    return service.models.promote(name, asked.version, by=caller.id, force=asked.force)
 
 
 @router.post(
