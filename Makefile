@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint docs bench clean
+.PHONY: demo test test-stack lint docs bench clean
 
 demo: .venv/ready
 	$(BIN)/awry demo
@@ -13,6 +13,10 @@ test: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 	$(BIN)/sphinx-build -qW -b html docs docs/_build/html
+
+# The files of deploy/ with Debian's prometheus and prometheus-alertmanager, time running faster.
+test-stack: .venv/ready
+	$(BIN)/python -m pytest tests/test_deploy.py tests/test_stack.py
 
 lint: .venv/ready
 	$(BIN)/ruff check --fix .

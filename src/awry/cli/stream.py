@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from awry.cli.options import names, pairs
+from awry.cli.pipes import outlive_peers
 from awry.core.optional import optional
 
 if TYPE_CHECKING:
@@ -129,7 +130,14 @@ _DATABASES = ("sqlite", "postgresql")
 @click.option(
     "--metrics-port",
     type=click.IntRange(0, 65_535),
-    help="Serve Prometheus metrics at this port of 127.0.0.1.",
+    help="Serve Prometheus metrics at this port.",
+)
+@click.option(
+    "--metrics-host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to serve them at; whoever reaches it can read them.",
 )
 @click.option("--seed", "random_state", type=click.IntRange(0), default=0, show_default=True)
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
@@ -153,6 +161,7 @@ def stream(
     from awry.stream.sources import open_source
     from awry.stream.worker import Worker
 
+    outlive_peers()
     databases = [s for s in sinks if s.partition(":")[0].partition("+")[0] in _DATABASES]
     if len(databases) > 1:
         raise click.UsageError("one database keeps the scores and the state; give one with --to")
@@ -168,7 +177,7 @@ def stream(
             name=options["name"], keep_scores=bool(databases), batch=options["batch"],
             every=options["every"],
         )  # fmt: skip
-        _run(worker, options["metrics_port"], quiet)
+        _run(worker, options["metrics_port"], options["metrics_host"], quiet)
 
 
 def _settings(database: str | None) -> Settings:
@@ -231,11 +240,11 @@ def _first_line(source: str) -> str:
         return file.readline(1 << 20).decode().strip()
 
 
-def _run(worker: Worker, metrics_port: int | None, quiet: bool) -> None:
+def _run(worker: Worker, metrics_port: int | None, metrics_host: str, quiet: bool) -> None:
     if metrics_port is not None:
         from awry.stream.metrics import serve
 
-        serve(worker, metrics_port)
+        serve(worker, metrics_port, metrics_host)
     progress = _Progress(worker, quiet or not sys.stderr.isatty())
     with _stopping(worker):
         worker.run(progress)
