@@ -109,7 +109,7 @@ def main() -> None:
             }
         )
         (HERE / "epoch.json").write_text(json.dumps(rows, indent=1) + "\n")
-    head = ("network", "plain PyTorch, CPU s", "awry, CPU s", "ratio", "the issue's, CPU s")
+    head = ("network", "plain PyTorch, CPU s", "awry, CPU s", "ratio", "aim, CPU s")
     table = markdown_table(head, [[str(v) for v in row.values()] for row in rows])
     (HERE / "epoch.md").write_text(
         "# An epoch of the autoencoders of series\n\n"
