@@ -21,6 +21,7 @@ from awry.ops.neighbours import normal_neighbours
 from awry.ops.settings import Settings
 from awry.server import create_app
 from awry.server.pages.session import COOKIE, SECONDS, Session, Sessions, own_path
+from servers import wait_until
 from test_server_api import LOCAL, csv
 
 HOSTILE = "<script>alert(1)</script>"
@@ -229,6 +230,51 @@ def test_training_and_versions(http: TestClient) -> None:
     assert "Roll back" in promoted.text
     back = send(http, "/page/models/fraud/rollback", "/page/models/fraud")
     assert "Version 1 answers" in back.text
+
+
+def test_a_challenger_is_tried_and_compared(http: TestClient) -> None:
+    at = "/page/models/fraud"
+    tried = send(http, f"{at}/try", at, version="2")
+    assert "0 rows compared" in tried.text
+    rows = table().select(["amount", "kind"]).slice(95, 10).to_pylist()
+    rows = [{**row, f"col{HOSTILE}": 0.0} for row in rows]
+    Client(http=http).detect(rows, model="fraud")
+    http.app.state.service.recorder.flush()  # type: ignore[attr-defined]
+    text = http.get(at).text
+    assert "10 rows compared" in text
+    assert "same verdict on" in text
+    # The champion is no challenger, and there is no trial twice over.
+    assert send(http, f"{at}/try", at, version="1").status_code == 409
+    assert "0 rows compared" not in send(http, f"{at}/stop", at).text
+    assert send(http, f"{at}/stop", at).status_code == 404
+
+
+def test_drift_is_measured_and_told(http: TestClient) -> None:
+    moved = table().set_column(0, "amount", pa.array(table()["amount"].to_numpy() + 40.0))
+    Client(http=http).upload("later", io.BytesIO(csv(moved)))
+    answer = send(http, "/page/drift", dataset="later", by="fraud")
+    job = re.search(r"/page/jobs/([0-9a-f]{32})", str(answer.url))
+    assert job
+    jobs = http.app.state.service.jobs  # type: ignore[attr-defined]
+    wait_until(lambda: jobs.get(job[1])["state"] not in ("queued", "running"))
+    assert "See what moved" in http.get(f"/page/jobs/{job[1]}").text
+    text = http.get("/page/source?name=later").text
+    assert 'class="state drifted"' in text
+    assert "<td>amount</td>" in text
+    assert 'class="state drifted"' not in http.get("/page/source?name=payments").text
+    assert send(http, "/page/drift", dataset="later", by="nobody").status_code == 404
+
+
+def test_an_alert_is_seen_to(http: TestClient) -> None:
+    service = http.app.state.service  # type: ignore[attr-defined]
+    service.alerts.check()
+    firing = service.alerts.list(state="firing").rows
+    assert firing
+    text = http.get("/").text
+    assert f"/page/alerts/{firing[0]['id']}/acknowledge" in text
+    told = send(http, f"/page/alerts/{firing[0]['id']}/acknowledge", "/").text
+    assert "seen to by local" in told
+    assert f"/page/alerts/{firing[0]['id']}/acknowledge" not in told
 
 
 def test_filters_and_pages_of_events(http: TestClient, event: dict[str, Any]) -> None:

@@ -197,9 +197,9 @@ class Overview:
             return [dict(row) for row in connection.execute(query).mappings()]
 
     def drift(self) -> dict[str, dict[str, Any]]:
-        """The newest drift report of each source: when, and whether it had drifted."""
+        """The newest drift report of each source."""
         d = drift_reports.c
         newest = sa.select(sa.func.max(d.id)).group_by(d.source)
-        query = sa.select(d.source, d.at, d.drifted).where(d.id.in_(newest))
+        query = sa.select(drift_reports).where(d.id.in_(newest))
         with self._store.read() as connection:
             return {row["source"]: dict(row) for row in connection.execute(query).mappings()}

@@ -6,6 +6,7 @@ from functools import cache
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
+from starlette.background import BackgroundTask
 
 from awry.core import registry
 from awry.core.errors import AwryError
@@ -24,7 +25,10 @@ _TOP, _JOBS = 12, 50
 
 @router.get("/page/data")
 def data(request: Request, service: TheService, _: Reader) -> Response:
-    return _listed(request, service)
+    answer = _listed(request, service)
+    # The list of methods takes a moment the first time, and the next page needs it.
+    answer.background = BackgroundTask(_methods)
+    return answer
 
 
 @router.post("/page/upload")
@@ -58,6 +62,17 @@ def train(request: Request, service: TheService, caller: Writer, form: forms.For
         "method": forms.text(form, "method") or "auto",
     }
     return _begin(request, service, form, "train", asked, caller.id)
+
+
+@router.post("/page/drift")
+def drift(request: Request, service: TheService, caller: Writer, form: forms.Form) -> Response:
+    name = forms.text(form, "dataset")
+    try:
+        asked = service.drift.prepare(name, {"model": forms.text(form, "by")})
+        job = service.jobs.submit("drift", asked, by=caller.id)
+    except AwryError as error:
+        return _source(request, service, name, error=error)
+    return go(f"/page/jobs/{job['id']}")
 
 
 def _begin(

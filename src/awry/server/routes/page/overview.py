@@ -9,9 +9,11 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 
 from awry.ops.overview import Rates
-from awry.server.auth import Reader, TheService
+from awry.server.auth import Reader, TheService, Writer
+from awry.server.event_schemas import Number
 from awry.server.pages import pictures
-from awry.server.pages.render import PageRoute, show, when
+from awry.server.pages.render import PageRoute, go, show, when
+from awry.server.routes.page import forms
 
 router = APIRouter(route_class=PageRoute)
 #: Incidents and sources that are shown.
@@ -33,6 +35,7 @@ def overview(request: Request, service: TheService, _: Reader) -> Response:
         datasets=sorted(service.datasets.list(), key=lambda one: -one["created"]),
         models=service.models.list(),
         incidents=incidents.rows,
+        alerts=service.alerts.list(state="firing", limit=_INCIDENTS).rows,
         open_incidents=service.overview.open_incidents(),
         more_incidents=incidents.next is not None,
         open_events=service.lookup.counts()["status"].get("open", 0),
@@ -41,6 +44,12 @@ def overview(request: Request, service: TheService, _: Reader) -> Response:
         health=health,
         unwell=[name for name, probe in health.items() if not probe["ok"]],
     )  # fmt: skip
+
+
+@router.post("/page/alerts/{id}/acknowledge")
+def acknowledge(id: Number, service: TheService, caller: Writer, _: forms.Form) -> Response:
+    service.alerts.acknowledge(id, by=caller.id)
+    return go("/", done="seen_to")
 
 
 def _pictured(rates: Rates) -> dict[str, Any]:
