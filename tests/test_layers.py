@@ -35,8 +35,8 @@ MAY_IMPORT = {
     "review": {"core", "model", "result"},
     "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
     "ops": {
-        "core", "data", "io", "judge", "model", "run", "result", "series_result", "series_model",
-        "report", "review",
+        "core", "data", "detectors", "io", "judge", "model", "run", "result", "series_result",
+        "series_model", "report", "review",
     },
     "server": {"core", "data", "ops", "report"},
     "stream": {"core", "kernels", "data", "io", "judge", "model", "ops"},

@@ -87,14 +87,16 @@ class Feedback:
             write_down(connection, by, "status", f"event {number}", status=status)
         return self._lookup.event(number)
 
-    def labelled(self, model: str) -> Labelled:
-        """What is known of the events of ``model``, to set thresholds and ranks by."""
+    def labelled(self, model: str, version: int | None = None) -> Labelled:
+        """What is known of the events of ``model``, or of one version, to learn from."""
         columns = (events.c.score, events.c.verdict, events.c.reasons)
         query = (
             sa.select(*columns)
             .where(events.c.model == model, events.c.verdict.is_not(None))
             .order_by(events.c.start, events.c.id)
         )
+        if version is not None:
+            query = query.where(events.c.version == version)
         with self._store.read() as connection:
             rows = connection.execute(query).all()
         names = sorted({reason["column"] for row in rows for reason in row.reasons})

@@ -25,6 +25,7 @@ from awry.ops.models import Models
 from awry.ops.overview import Overview
 from awry.ops.recorder import Recorder
 from awry.ops.retrain import Retraining
+from awry.ops.review import Reviewing
 from awry.ops.rollout import Rollout
 from awry.ops.settings import Settings
 from awry.ops.shared import Shared, space_of
@@ -58,7 +59,7 @@ class Service:
     Attributes
     ----------
     store, shared, keys, datasets, models, judging, jobs, workshop, findings, lookup, overview,
-    feedback, upkeep, recorder
+    feedback, reviewing, upkeep, recorder
         Its parts.
     """
 
@@ -76,6 +77,7 @@ class Service:
         self.lookup = Lookup(self.store)
         self.overview = Overview(self.store)
         self.feedback = Feedback(self.store)
+        self.reviewing = Reviewing(self.store, self.models, self.feedback)
         self.upkeep = Upkeep(self.store, self.settings)
         self.recorder = Recorder(self.findings, self.models)
         if self.settings.record_requests:

@@ -18,7 +18,17 @@ from awry.server.errors import MEDIA_TYPE, add_handlers
 from awry.server.gate import Gate
 from awry.server.metrics import Metrics
 from awry.server.quick import Quick
-from awry.server.routes import alerts, datasets, detect, events, health, jobs, models, page
+from awry.server.routes import (
+    alerts,
+    datasets,
+    detect,
+    events,
+    health,
+    jobs,
+    models,
+    page,
+    review,
+)
 from awry.server.schemas import Problem
 
 _CODES = {
@@ -88,7 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.service, app.state.metrics = service, metrics
     add_handlers(app)
     app.include_router(health.router)
-    for module in (detect, datasets, models, jobs, events, alerts):
+    for module in (detect, datasets, models, jobs, events, review, alerts):
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)
     app.include_router(page.router, include_in_schema=False)

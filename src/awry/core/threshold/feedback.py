@@ -35,7 +35,8 @@ class FromFeedback(Threshold):
     References
     ----------
     Clopper & Pearson: "The Use of Confidence or Fiducial Limits Illustrated in the Case of the
-    Binomial", Biometrika 1934.
+    Binomial", Biometrika 1934. Angelopoulos et al.: "Learn then Test", 2021, section 2.1, for
+    testing thresholds in a fixed sequence.
 
     Examples
     --------
@@ -76,9 +77,11 @@ class FromFeedback(Threshold):
         low = np.where(false == 0, 0.0, betaincinv(np.maximum(false, 1), right + 1, 1 - sure))
         most, least = false + high * among + beyond, false + low * among
         # Rows that score alike are flagged together.
-        apart = np.concatenate([[True], s[1:] < s[:-1], [True]])
-        fit = np.flatnonzero(apart & (most <= self.alpha * normal * (1 + 1e-12)))
-        i = int(fit[-1])
+        apart = np.flatnonzero(np.concatenate([[True], s[1:] < s[:-1], [True]]))
+        # From the top on, and no farther than the first that may flag too many: so the threshold
+        # keeps the bound's confidence though many were tried (fixed-sequence testing).
+        within = most[apart] <= self.alpha * normal * (1 + 1e-12)
+        i = int(apart[-1] if within.all() else apart[within.argmin() - 1])
         self.interval_ = (float(least[i] / normal), float(most[i] / normal))
         cut = s[i] if i < len(s) else np.nextafter(s[-1], -np.inf)
         words = (
