@@ -88,7 +88,7 @@ class Retraining:
             )  # fmt: skip
         try:
             made = Policy.of(policy)
-        except (ParameterError, TypeError) as error:
+        except (ParameterError, TypeError, ArithmeticError) as error:
             raise UnfitError(str(error), field="policy", remedy="see the docs") from None
         if made.continuous and not judge.detector_.card.online:
             raise UnfitError(
