@@ -53,9 +53,7 @@ _CELLS = 12
     type=options.Target(),
     help="Keep the answers in this file, and go on with those it holds.",
 )
-@click.option(
-    "--answers", metavar="COLUMN", help="Take the answers from this column."
-)
+@click.option("--answers", metavar="COLUMN", help="Take the answers from this column.")
 @click.option("--diverse", is_flag=True, help="Ask about odd rows unlike those asked about before.")
 @click.option(
     "-o",
