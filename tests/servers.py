@@ -325,3 +325,21 @@ def receiver() -> Iterator[Receiver]:
         yield made
     finally:
         made.close()
+
+
+@contextmanager
+def mlflow_server(port: int, folder: Path) -> Iterator[str]:
+    """The address of an MLflow server that keeps what it is told in a folder."""
+    for module in ("mlflow", "flask", "flask_cors"):
+        pytest.importorskip(module)
+    script = Path(__file__).with_name("mlflow_server.py")
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(port), str(folder)],
+        cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: _listens(port), seconds=120.0)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(10)

@@ -7,7 +7,8 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -287,6 +288,10 @@ class Models:
                 models.update().where(models.c.name == name).values(champion=done[1].version)
             )
             now, was = done[1].version, done[0].version
+            # Who is in charge again is tried no more.
+            connection.execute(
+                rollouts.delete().where(rollouts.c.model == name, rollouts.c.version == now)
+            )
             write_down(connection, by, "rollback", f"model {name}", version=now, was=was, **why)
         self.changed()
         return self.version(name, done[1].version)
@@ -322,21 +327,24 @@ class Models:
             raise NotFoundError(what, field="model", remedy="see GET /models")
         return row
 
+    def data(self, name: str, version: int) -> bytes:
+        """The file of a version, which is the one that was registered."""
+        row = self._row(name, version)
+        with _damage(row):
+            return self._bytes(row)
+
+    def _bytes(self, row: Any) -> bytes:
+        data = (self._folder / row.file).read_bytes()
+        if hashlib.sha256(data).hexdigest() != row.sha256:
+            raise ModelError("the file is not the one that was registered")
+        return data
+
     def _read(self, row: Any) -> Judge:
-        try:
-            data = (self._folder / row.file).read_bytes()
-            if hashlib.sha256(data).hexdigest() != row.sha256:
-                raise ModelError("the file is not the one that was registered")
-            loaded = io.loads(data, source=f"{row.model}, version {row.version}")
+        with _damage(row):
+            loaded = io.loads(self._bytes(row), source=f"{row.model}, version {row.version}")
             if not isinstance(loaded, Judge):
                 raise ModelError("the file holds no model")
-        except (OSError, ModelError) as error:
-            raise DamagedError(
-                f"version {row.version} of {row.model!r} cannot be loaded: {error}",
-                field="model",
-                remedy="roll back, or train it anew",
-            ) from error
-        return loaded
+            return loaded
 
     def lock(self, connection: sa.Connection, name: str, version: int) -> int | None:
         """The champion of ``name``, as :meth:`_lock_model`; ``version`` must be there."""
@@ -354,6 +362,19 @@ class Models:
         query = sa.select(models.c.champion).where(models.c.name == name).with_for_update()
         champion: int | None = connection.scalar(query)
         return champion
+
+
+@contextmanager
+def _damage(row: Any) -> Iterator[None]:
+    """Say of which version it is that a file cannot be read."""
+    try:
+        yield
+    except (OSError, ModelError) as error:
+        raise DamagedError(
+            f"version {row.version} of {row.model!r} cannot be loaded: {error}",
+            field="model",
+            remedy="roll back, or train it anew",
+        ) from error
 
 
 def _set_champion(connection: sa.Connection, name: str, version: int, by: str) -> None:

@@ -21,6 +21,7 @@ from awry.ops.keeper import Keeper
 from awry.ops.keys import Keys
 from awry.ops.live import Live
 from awry.ops.lookup import Lookup
+from awry.ops.mlflow_mirror import MlflowMirror
 from awry.ops.models import Models
 from awry.ops.overview import Overview
 from awry.ops.recorder import Recorder
@@ -151,6 +152,10 @@ class Service:
         if settings.influx_url:
             found["influx"] = influx = InfluxMirror(Influx(settings.influx_url))
             self.findings.heard.append(influx.hear)
+        if settings.mlflow_uri:
+            found["mlflow"] = MlflowMirror(
+                settings.mlflow_uri, self.store, self.models, self.datasets
+            )
         return found
 
     def _write_a_file(self) -> None:
