@@ -39,10 +39,28 @@ class OnlineDrift(Configurable):
     #: Least and greatest value it takes, where it is not for all numbers.
     span: ClassVar[tuple[float, float] | None] = None
 
-    drift_detected = False
-    warning_detected = False
-    n_seen = 0
     state_: tuple[Any, ...]
+    #: What the properties below tell, in their order.
+    now_: tuple[bool, bool, int]
+
+    @property
+    def drift_detected(self) -> bool:
+        """Whether the last values showed a drift."""
+        return self._now[0]
+
+    @property
+    def warning_detected(self) -> bool:
+        """Whether the last values ended in a warning."""
+        return self._now[1]
+
+    @property
+    def n_seen(self) -> int:
+        """Values taken."""
+        return self._now[2]
+
+    @property
+    def _now(self) -> tuple[bool, bool, int]:
+        return getattr(self, "now_", (False, False, 0))
 
     def _start(self, width: int) -> tuple[Any, ...]:
         """The state before the first value, of ``width`` numbers."""
@@ -53,7 +71,7 @@ class OnlineDrift(Configurable):
 
     def reset(self) -> Self:
         """Forget all that was seen."""
-        for name in ("state_", "drift_detected", "warning_detected", "n_seen"):
+        for name in ("state_", "now_"):
             self.__dict__.pop(name, None)
         return self
 
@@ -74,9 +92,8 @@ class OnlineDrift(Configurable):
         status = np.zeros(len(values), dtype=np.int8)
         if len(values):
             self._run(values, status)
-            self.n_seen += len(values)
-            self.drift_detected = bool(status.max() == DRIFT)
-            self.warning_detected = bool(status[-1] == WARNING)
+            drift, warning = bool(status.max() == DRIFT), bool(status[-1] == WARNING)
+            self.now_ = (drift, warning, self.n_seen + len(values))
         return status
 
     def _checked(self, values: Any) -> FloatArray:

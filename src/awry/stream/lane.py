@@ -65,6 +65,8 @@ class Lane:
         Messages that could not be judged, since then.
     episodes : dict
         Events that are new or have grown since then, by identity.
+    drifts : list of dict
+        Reports of drift since then.
     """
 
     def __init__(
@@ -74,6 +76,7 @@ class Lane:
         self.judged: list[Judged] = []
         self.dead: list[Dead] = []
         self.episodes: dict[int, Episode] = {}
+        self.drifts: list[dict[str, Any]] = []
         self.position: Position | None = None
         self.moved = False
         self.outbox: list[bytes] = []
@@ -94,6 +97,7 @@ class Lane:
         self.threshold = OnlineThreshold(plan.threshold).start()
         self._episodes = Episodes(plan.gap).start()
         self._rules = [rule.start() for rule in plan.rules]
+        self._watch = plan.new_watch()
         if plan.model is not None:
             self._model = ModelScorer(plan.model)
 
@@ -182,6 +186,8 @@ class Lane:
         for rule in self._rules:
             for found in rule.update(out):
                 self._episode(**found)
+        if self._watch is not None:
+            self.drifts += self._watch.update(out)
         self.judged.append(out)
 
     def _cut(self) -> float:
@@ -260,7 +266,8 @@ class Lane:
 
     def clear(self) -> None:
         """What came out has been taken over."""
-        self.judged, self.dead, self.episodes, self.moved = [], [], {}, False
+        self.judged, self.dead, self.episodes, self.drifts = [], [], {}, []
+        self.moved = False
 
     def save(self) -> bytes:
         """The state after what has been fed, apart from keys' records."""
@@ -274,8 +281,8 @@ class Lane:
         saved.parts = {
             "fields": self.fields, "watermark": self.watermark, "held": self.watermark.dump(),
             "threshold": self.threshold, "episodes": _encode(list(self._episodes.open_.items())),
-            "rules": self._rules, "detector": detector, "head": _encode(self._head),
-            "extra": self._head_extra, "outbox": self.outbox,
+            "rules": self._rules, "watch": self._watch, "detector": detector,
+            "head": _encode(self._head), "extra": self._head_extra, "outbox": self.outbox,
             "position": None if self.position is None else _encode(self.position),
         }  # fmt: skip
         return io.dumps(saved, about={"at": time.time()})
@@ -288,6 +295,9 @@ class Lane:
         self._episodes = Episodes(self.plan.gap).start()
         self._episodes.open_.update(_decode(parts["episodes"]))
         self._rules, self.outbox = parts["rules"], parts["outbox"]
+        self._watch = self.plan.new_watch()
+        if self._watch is not None and (kept := parts.get("watch")) is not None:
+            self._watch = kept if kept.rows == self._watch.rows else self._watch
         self._head, self._head_extra = _decode(parts["head"]), parts["extra"]
         if parts["position"] is not None:
             self.position = Position(*_decode(parts["position"]))

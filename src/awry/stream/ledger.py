@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from awry.core.errors import AwryError
 from awry.ops.store import Store, insert_rows
 from awry.ops.tables import (
+    drift_reports,
     event_features,
     events,
     judgements,
@@ -92,6 +93,7 @@ class Ledger:
                     judgement = self._keep_judged(connection, lane)
                     new += self._keep_events(connection, lane, judgement)
                     self._keep_dead(connection, lane)
+                    self._keep_drifts(connection, lane)
                     self._keep_state(connection, lane)
         except BaseException:
             for episode in new:
@@ -195,6 +197,17 @@ class Ledger:
             for dead in lane.dead
         ]  # fmt: skip
         insert_rows(connection, stream_dead_letters, columns, rows)
+
+    def _keep_drifts(self, connection: sa.Connection, lane: Lane) -> None:
+        for report in lane.drifts:
+            where = {"stream": self.stream, "topic": lane.topic, "partition": lane.partition}
+            connection.execute(
+                drift_reports.insert().values(
+                    source=self.stream, model=lane.plan.model_name,
+                    version=lane.plan.model_version, at=time.time(), drifted=report["drifted"],
+                    report=report | where,
+                )
+            )  # fmt: skip
 
     def _keep_state(self, connection: sa.Connection, lane: Lane) -> None:
         name = lane_key(lane.topic, lane.partition)

@@ -9,8 +9,11 @@ from typing import Any
 
 from awry.core import registry
 from awry.core.detector import Detector
+from awry.core.online import Online
 from awry.core.params import ParameterError
 from awry.judge import Judge
+from awry.model import Model
+from awry.stream.drift_watch import DriftWatch
 from awry.stream.formats import Decoder, decoder
 
 
@@ -51,6 +54,9 @@ class Plan:
     gap : float
         Anomalies of one key that are at most so far apart are one event: seconds where ``time``
         is given, else items.
+    drift : int
+        Events from one comparison with the first ones to the next, see
+        :class:`~awry.stream.drift_watch.DriftWatch`; 0 for none.
     """
 
     detector: str | Detector = "streaming_gaussian"
@@ -73,6 +79,7 @@ class Plan:
     random_state: int = 0
     decode: Decoder = field(default_factory=decoder)
     rules: tuple[Any, ...] = ()
+    drift: int = 0
 
     def __post_init__(self) -> None:
         if self.warmup < 16:
@@ -81,8 +88,19 @@ class Plan:
             raise ParameterError("per_key needs a key: the field that names it")
         if self.lateness and self.time is None:
             raise ParameterError("lateness needs time: the field that tells when an event happened")
+        if self.drift:
+            self.new_watch()
         if self.model is None:
             self.new_detector()
+
+    def new_watch(self) -> DriftWatch | None:
+        """What looks for drift, before it has seen anything."""
+        if not self.drift:
+            return None
+        ignore = [name for name in (self.key, self.time, *self.ignore) if name]
+        # Beside a detector the scales of the fields learn; of a model's columns nothing does.
+        still = isinstance(self.model, Model) and not isinstance(self.model.detector_, Online)
+        return DriftWatch(self.drift, ignore, learns=not still).start()
 
     def new_detector(self) -> Detector:
         """The detector before it has seen anything."""
