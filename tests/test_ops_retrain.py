@@ -27,7 +27,7 @@ from awry.ops.judgement import Judgement
 from awry.ops.policy import Policy
 from awry.ops.service import Service
 from awry.ops.settings import Settings
-from awry.ops.tables import audit, kept_rows
+from awry.ops.tables import audit, kept_rows, policies
 from awry.ops.window import balanced, joined, window
 from test_ops_store import settings as both_databases  # noqa: F401
 
@@ -413,6 +413,60 @@ def test_false_alarms_ask_for_training_and_roll_back(service: Service, clock: Cl
     service.retraining.run()
     assert service.models.version("m")["version"] == 1
     assert "rolled back to 1: 6 of 6 events" in decision(service)
+
+
+def test_worse_verdicts_ask_for_training(service: Service, clock: Clock) -> None:
+    service.retraining.put("m", POLICY | {"every_hours": None, "max_false_alarms": None}, by="me")
+
+    def judge(n: int, verdict: str) -> None:
+        for i in range(n):
+            ask(service, pa.table({"amount": [90.0 + i], "fee": [9.0]}))
+            clock.now += HOUR
+        for event in service.lookup.events(status="open").rows:
+            service.feedback.give(event["id"], verdict, by="me")
+
+    judge(12, "confirmed")
+    with service.store.write() as connection:
+        connection.execute(policies.update().values(tried=clock.now))
+    judge(4, "false_alarm")
+    service.retraining.run()
+    assert not service.jobs.run_next(), "four are too few"
+    judge(8, "false_alarm")
+    service.retraining.run()
+    assert "people confirm 0% of the events since the last training" in decision(service)
+
+
+def test_a_champion_that_flags_too_much_is_rolled_back(service: Service, clock: Clock) -> None:
+    service.retraining.put("m", POLICY | {"live_alert_rate": 0.05}, by="boss")
+    loud = run.fit(normal(1_000, 0), detector="knn", as_="table", threshold=0.3)
+    service.models.add("m", loud, about={}, by="me")
+    service.models.promote("m", 2, by="boss")
+    service.rollout.start("m", 1, by="me")
+    ask(service, normal(20, 1))
+    service.retraining.run()
+    assert service.models.version("m")["version"] == 2, "twenty rows are chance"
+    live(service, clock, 2)
+    service.retraining.run()
+    assert service.models.version("m")["version"] == 1
+    assert "rows were flagged since it was promoted" in decision(service)
+    assert service.models.challenger("m") is None, "who is in charge is tried no more"
+    live(service, clock, 2)
+    service.retraining.run()
+    assert service.models.version("m")["version"] == 1, "there is nothing to go back to"
+
+
+def test_a_policy_that_fails_stops_no_other(
+    service: Service, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service.models.add("a", service.models.load("m")[1], about={}, by="me")
+    for name in ("a", "m"):
+        service.retraining.put(name, POLICY | {"every_hours": 1}, by="boss")
+    clock.now += 2 * HOUR
+    learn = service.golden.learn
+    monkeypatch.setattr(service.golden, "learn", lambda name: learn({"m": name}[name]))
+    assert service.retraining.run()
+    assert "see the log" in service.retraining.get("a")["decision"]
+    assert "1 are the rule" in decision(service)
 
 
 def test_one_process_at_a_time_goes_through_the_policies(

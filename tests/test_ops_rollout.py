@@ -179,6 +179,19 @@ def test_promoting_a_challenger_ends_its_trial(service: Service) -> None:
     assert actions(service)[0][1]["reason"] == "wider"
 
 
+def test_what_listens_cannot_lose_what_is_kept(service: Service) -> None:
+    told: list[int] = []
+
+    def fail(made: Any, heard: Any) -> None:
+        raise RuntimeError("no")
+
+    service.recorder.listeners[:0] = [fail, lambda made, heard: told.append(len(made.scores))]
+    service.judging.detect(calm(3), model="fraud")
+    service.recorder.flush()
+    assert told == [3]
+    assert len(service.keeper.rows("fraud", since=0, until=4e9)) == 3
+
+
 # -- golden sets ----------------------------------------------------------------------------------
 
 

@@ -96,7 +96,13 @@ class Retraining:
                 remedy="leave it out, or use an online detector such as half_space_trees",
             )  # fmt: skip
         now = time.time()
-        fresh: dict[str, Any] = {"policy": {}, "enabled": enabled, "updated": now, "by": by, "tried": now}
+        fresh: dict[str, Any] = {
+            "policy": {},
+            "enabled": enabled,
+            "updated": now,
+            "by": by,
+            "tried": now,
+        }
         with self._store.write() as connection:
             insert_once(connection, table, model=name, **fresh, decision="", decided=now)
             connection.execute(
@@ -230,6 +236,11 @@ class Retraining:
                     self._step(row, now)
                 except OpsError as error:
                     self._decide(row["model"], str(error))
+                except sa.exc.SQLAlchemyError:
+                    raise
+                except Exception:  # the policies of other models are gone through all the same
+                    _log.exception("the policy of %s could not be gone through", row["model"])
+                    self._decide(row["model"], "the policy could not be gone through; see the log")
         return True
 
     def _step(self, row: dict[str, Any], now: float) -> None:
