@@ -32,6 +32,17 @@ class Firing(NamedTuple):
         return hashlib.sha256(json.dumps(self.labels, sort_keys=True).encode()).hexdigest()
 
 
+def level_of(severity: str) -> int:
+    """The level of a severity; of one that is not known, the lowest.
+
+    Examples
+    --------
+    >>> level_of("critical"), level_of("info")
+    (2, 1)
+    """
+    return SEVERITIES.index(severity) if severity in SEVERITIES[1:] else 1
+
+
 def find(connection: sa.Connection, rule: Rule, now: float) -> list[Firing]:
     """What ``rule`` is true of at ``now``."""
     return _KINDS[rule.kind](connection, rule, now)[:_MOST]

@@ -8,8 +8,7 @@ from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from awry.ops.alert_rules import MOST
-from awry.ops.conditions import Firing
-from awry.result import SEVERITIES
+from awry.ops.conditions import Firing, level_of
 from awry.server.event_schemas import _TEXT, Severity, _Moment, _Page
 from awry.server.schemas import Asked, Finite, Name
 
@@ -134,8 +133,7 @@ class ReceivedAlert(BaseModel):
         """Whether it fires, since when, and what it is."""
         labels = self.labels | {"alertname": self.labels.get("alertname", "alert")[:100]}
         words = self.annotations.get("summary") or labels["alertname"]
-        told = labels.get("severity", "")
-        level = SEVERITIES.index(told) if told in SEVERITIES[1:] else 1
+        level = level_of(labels.get("severity", ""))
         since = self.startsAt.timestamp()
         return self.status == "firing", since, Firing(labels, level, words)
 
