@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "run": {
         "core", "metrics", "data", "io", "judge", "model", "series_model", "dispatch", "result",
     },
-    "review": {"core", "model", "result"},
+    "review": {"core", "data", "model", "result"},
     "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
     "ops": {
         "core", "data", "detectors", "io", "judge", "model", "run", "result", "series_result",

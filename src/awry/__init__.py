@@ -24,6 +24,7 @@ _PUBLIC = {
     "save": "awry.io",
     "Model": "awry.model",
     "Result": "awry.result",
+    "Review": "awry.review",
     "compare": "awry.run",
     "detect": "awry.run",
     "evaluate": "awry.run",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from awry.io import load, save
     from awry.model import Model
     from awry.result import Result
+    from awry.review import Review
     from awry.run import compare, detect, evaluate, fit, score
     from awry.stream import stream
 

@@ -15,6 +15,7 @@ from awry.core.errors import DataError
 from awry.core.files import write_whole
 from awry.core.inputs import UNLABELLED, FloatArray, IntArray
 from awry.core.threshold import FromFeedback, Threshold
+from awry.data.tables import as_table
 from awry.model import Model
 from awry.result import Reason
 
@@ -68,7 +69,7 @@ class Review:
     ----------
     model : Model
         Fitted; stays as it is.
-    table : pyarrow.Table
+    table : pyarrow.Table, DataFrame, array or list of dicts
         With the columns the model needs.
     choose : {"greedy", "diverse"}, default="greedy"
         ``"diverse"``: of the 20 highest rows the one least like those judged, which teaches most
@@ -93,7 +94,7 @@ class Review:
     >>> rows = [{"amount": 10.0 + i % 7, "hour": i % 24} for i in range(300)]
     >>> rows[100]["amount"] = 5000.0
     >>> model = awry.fit(rows, detector="aad_forest")
-    >>> review = Review(model, pa.Table.from_pylist(rows))
+    >>> review = Review(model, rows)
     >>> question = review.next()
     >>> question.row, question.reasons[0].column
     (100, 'amount')
@@ -103,7 +104,7 @@ class Review:
     """
 
     def __init__(
-        self, model: Any, table: pa.Table, *, choose: str = "greedy", guard: bool = True
+        self, model: Any, table: Any, *, choose: str = "greedy", guard: bool = True
     ) -> None:
         if not isinstance(model, Model):
             raise DataError(
@@ -112,12 +113,14 @@ class Review:
             )
         if choose not in CHOICES:
             raise ValueError(f"choose must be one of {', '.join(CHOICES)}, got {choose!r}")
-        self.start, self.table, self.choose, self.guard = model, table, choose, guard
+        self.start, self.choose, self.guard = model, choose, guard
+        self.table: pa.Table = as_table(table)
         self.answers: list[Answer] = []
-        self._X = model.encode(table)
-        start = model.score(table)
+        self._X = model.encode(self.table)
+        start = model.score(self.table)
         # What cells that training ruled out add does not change with marks.
-        self._extra: FloatArray = model.novelty_step_ * model.encoder_.novelty(table).sum(axis=1)
+        novel = model.encoder_.novelty(self.table).sum(axis=1)
+        self._extra: FloatArray = model.novelty_step_ * novel
         self._start_scores = start
         scale = self._X.std(axis=0)
         self._places = self._X / np.where(scale > 0, scale, 1.0)
