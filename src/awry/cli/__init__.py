@@ -11,6 +11,7 @@ import click
 
 import awry
 from awry.cli.pipes import end_with_reader
+from awry.core.errors import AwryError
 
 #: Each command and the module that holds it, imported only when it is called.
 _COMMANDS = {
@@ -80,7 +81,7 @@ def main(argv: list[str] | None = None) -> Any:
     except (KeyboardInterrupt, click.Abort):
         click.echo("awry: interrupted; no file is half written", err=True)
         code = 130
-    except (ValueError, OSError, ImportError, MemoryError) as error:
+    except (AwryError, ValueError, OSError, ImportError, MemoryError) as error:
         if os.environ.get("AWRY_TRACEBACK"):
             raise
         click.echo(f"awry: {' '.join(_words(error).split())}", err=True)
