@@ -138,12 +138,13 @@ def test_an_event_tells_why_and_shows_normal_rows(http: TestClient, event: dict[
     assert not flagged & set(shown)
 
 
-def test_the_nearest_by_gower_are_those_a_person_would_count(tmp_path: Path) -> None:
+@pytest.mark.parametrize("group", [1, 2, 6])
+def test_the_nearest_by_gower_are_those_a_person_would_count(tmp_path: Path, group: int) -> None:
     rows = {
         "x": [0.0, 9.0, 1.0, 2.0, None, 10.0],
         "kind": ["a", "a", "a", "b", "a", None],
     }
-    parquet.write_table(pa.table(rows), tmp_path / "t.parquet")
+    parquet.write_table(pa.table(rows), tmp_path / "t.parquet", row_group_size=group)
     low, high = np.nanquantile([0, 9, 1, 2, 10.0], [0.01, 0.99])
     gap = [abs(x / (high - low)) if x is not None else 1.0 for x in rows["x"]]  # type: ignore[operator]
     other = [0.0 if kind == "a" else 1.0 for kind in rows["kind"]]
@@ -154,6 +155,19 @@ def test_the_nearest_by_gower_are_those_a_person_would_count(tmp_path: Path) -> 
     }
     assert found[0]["row"] == 3
     assert found[0]["cells"] == {"x": "1.0", "kind": "a"}
+
+
+def test_of_many_rows_parts_are_compared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.arange(1000.0)
+    parquet.write_table(pa.table({"x": values}), tmp_path / "t.parquet", row_group_size=10)
+    monkeypatch.setattr("awry.ops.neighbours._READ", 100)
+    found = normal_neighbours(tmp_path / "t.parquet", 556, np.array([555, 557]), count=2000)
+    rows = [one["row"] for one in found]
+    assert len(rows) <= 110
+    assert rows[:2] == [554, 558]
+    assert {float(one["cells"]["x"]) + 1 for one in found} == set(rows)
+    assert min(rows) <= 10
+    assert max(rows) > 990
 
 
 # -- forms ----------------------------------------------------------------------------------------

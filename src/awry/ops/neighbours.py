@@ -18,8 +18,8 @@ from awry.ops.tables import judgements, scores
 if TYPE_CHECKING:
     from awry.ops.service import Service
 
-#: Rows of a data set that are compared; of more, so many evenly spread.
-_COMPARED = 100_000
+#: Rows of a data set that are read, and of these compared; of more, parts evenly spread.
+_READ, _COMPARED = 500_000, 100_000
 #: Columns that are compared, and characters of a cell that are told.
 _COLUMNS, _CHARACTERS = 50, 200
 
@@ -86,24 +86,42 @@ def normal_neighbours(
     if not 1 <= row <= total:
         return []
     names = file.schema_arrow.names[:_COLUMNS]
-    places = np.unique(np.linspace(0, total - 1, min(total, _COMPARED)).astype(np.int64))
-    places = np.setdiff1d(places, np.append(np.asarray(flagged, dtype=np.int64), row) - 1)
+    groups, numbers = _parts(file, row)
+    places = np.unique(np.linspace(0, len(numbers) - 1, _COMPARED).astype(np.int64))
+    places = places[~np.isin(numbers[places], np.append(flagged, row))]
     if not len(places):
         return []
+    own = int(np.flatnonzero(numbers == row)[0])
     apart = np.zeros(len(places))
-    for name in names:
-        column = file.read(columns=[name]).column(0)
-        apart += _apart(column, row - 1, places)
+    for name in names:  # one at a time: memory stays at the largest
+        apart += _apart(file.read_row_groups(groups, columns=[name]).column(0), own, places)
     nearest = np.argsort(apart, kind="stable")[:count]
-    table = file.read(columns=names).take(places[nearest])
+    table = pa.table(
+        {
+            name: file.read_row_groups(groups, columns=[name]).column(0).take(places[nearest])
+            for name in names
+        }
+    )
     return [
         {
-            "row": int(places[at]) + 1,
+            "row": int(numbers[places[at]]),
             "distance": float(apart[at] / len(names)),
             "cells": {name: str(value)[:_CHARACTERS] for name, value in cells.items()},
         }
         for at, cells in zip(nearest.tolist(), table.to_pylist(), strict=True)
     ]
+
+
+def _parts(file: parquet.ParquetFile, row: int) -> tuple[list[int], np.ndarray]:
+    """Row groups to read, the one with ``row`` among them, and the numbers of their rows."""
+    about = file.metadata
+    sizes = np.array([about.row_group(i).num_rows for i in range(about.num_row_groups)])
+    ends = np.cumsum(sizes)
+    many = max(1, int(_READ / ends[-1] * len(sizes)))
+    spread = np.linspace(0, len(sizes) - 1, min(many, len(sizes))).astype(np.int64)
+    groups = np.union1d(spread, np.searchsorted(ends, row - 1, "right"))
+    numbers = [np.arange(ends[i] - sizes[i], ends[i]) + 1 for i in groups]
+    return groups.tolist(), np.concatenate(numbers)
 
 
 def _apart(column: pa.ChunkedArray, own: int, places: np.ndarray) -> FloatArray:
