@@ -87,6 +87,13 @@ def test_values_are_recalled_until_they_fade(shared: Shared) -> None:
     assert shared.recall(["b", "nothing", "a"]) == [b"\0\xff", None, b"1"]
 
 
+def test_values_are_recalled_by_others(url: str) -> None:
+    one, other = Shared(url), Shared(url)
+    one.keep({"a": b"1"}, 60.0)
+    other.keep({"b": b"2"}, 60.0)
+    assert other.recall(["a", "b", "c"]) == [b"1", b"2", None]
+
+
 def test_first_is_one_of_many_processes(url: str) -> None:
     several = [Shared(url) for _ in range(8)]
     found: list[bool] = []

@@ -25,6 +25,7 @@ from awry.ops.answers import Answer, Ask, Judged, Verdicts, Why, columns_of
 from awry.ops.blame import unfit
 from awry.ops.errors import BusyError, TooLargeError, UnfitError
 from awry.ops.models import Models
+from awry.ops.score_cache import ScoreCache
 from awry.ops.settings import Settings
 from awry.result import SEVERITIES, Result
 from awry.series_model import SeriesModel
@@ -54,6 +55,8 @@ class Judging:
     def __init__(self, models: Models, settings: Settings) -> None:
         self._models, self._settings = models, settings
         self._turns = threading.BoundedSemaphore(settings.max_detections)
+        #: Remembers what was answered for a row, where that is wanted.
+        self.cache: ScoreCache | None = None
         #: Says for a request and its model which version answers; None: the champion.
         self.route: Callable[[Ask, str], int | None] | None = None
         #: Is told of each answer, and the seconds it took.
@@ -144,10 +147,28 @@ class Judging:
                 found[i] = error
         for chosen, members in groups.values():
             for i, answer in zip(
-                members, self._each(chosen, [asks[i] for i in members], deadline), strict=True
+                members, self._recall(chosen, [asks[i] for i in members], deadline), strict=True
             ):
                 found[i] = answer
         return found
+
+    def _recall(
+        self, chosen: _Chosen, asks: list[Ask], deadline: float | None
+    ) -> Sequence[Answer | Exception]:
+        """What is remembered, and else judged."""
+        if self.cache is None:
+            return self._each(chosen, asks, deadline)
+        known = self.cache.recall(chosen.told, asks)
+        fresh = [ask for ask, rows in zip(asks, known, strict=True) if rows is None]
+        made = self._each(chosen, fresh, deadline) if fresh else []
+        self.cache.keep(chosen.told, fresh, made)
+        judged = iter(made)
+        return [
+            next(judged)
+            if rows is None
+            else _told(chosen.judge, chosen.told, rows, _notes(chosen.judge, ask))
+            for ask, rows in zip(asks, known, strict=True)
+        ]
 
     def _tell(self, asks: Sequence[Ask], found: Sequence[Any], seconds: float) -> None:
         if self.heard is None:
@@ -241,12 +262,9 @@ class Judging:
             verdicts.add_to(part, first)
             if ask.explain:
                 _explain(judge, ask, part)
-            notes = [
-                f"column {name!r} is not known from training and is ignored"
-                for name in ask.columns
-                if name not in judge.row_encoder.known
-            ]
-            answers.append(_told(judge, chosen.told, part, notes, degraded=scored.degraded))
+            answers.append(
+                _told(judge, chosen.told, part, _notes(judge, ask), degraded=scored.degraded)
+            )
             first += ask.rows
         return answers
 
@@ -308,6 +326,15 @@ def _check_columns(judge: Judge, ask: Ask) -> None:
                 field=f"data.{name}",
                 remedy="give the columns the model was fitted on",
             )
+
+
+def _notes(judge: Judge, ask: Ask) -> list[str]:
+    assert isinstance(judge, Model)
+    return [
+        f"column {name!r} is not known from training and is ignored"
+        for name in ask.columns
+        if name not in judge.row_encoder.known
+    ]
 
 
 def _decide_by(judge: Judge, threshold: float | str | None) -> Judge:

@@ -28,6 +28,7 @@ from awry.ops.recorder import Recorder
 from awry.ops.retrain import Retraining
 from awry.ops.review import Reviewing
 from awry.ops.rollout import Rollout
+from awry.ops.score_cache import ScoreCache
 from awry.ops.settings import Settings
 from awry.ops.shared import Shared, space_of
 from awry.ops.store import Store
@@ -97,6 +98,8 @@ class Service:
         more = {"retrain": self.retraining.work, "drift": self.drift.work}
         self.jobs = Jobs(self.store, self.settings, {**self.workshop.kinds, **more})
         self.retraining.jobs = self.jobs
+        if self.settings.score_cache_seconds:
+            self.judging.cache = ScoreCache(self.shared, self.settings.score_cache_seconds)
         self.live = Live(self.shared)
         self.workshop.findings = self.findings
         self.findings.heard.append(self.live.hear)

@@ -105,14 +105,25 @@ class Shared:
         return Sketch.load([*place.split("/"), n] for place, n in found.items())
 
     def recall(self, names: Sequence[str]) -> list[bytes | None]:
-        """Values that were kept."""
+        """Values that were kept; what this process kept itself, it need not ask for."""
         every = [f"value:{name}" for name in names]
-        return self._ask(lambda r: r.recall(every), lambda own: own.recall(every))
+        found = self._local.recall(every)
+        missing = [i for i, value in enumerate(found) if value is None]
+        if missing and not self.alone:
+            asked = [every[i] for i in missing]
+            there = self._ask(lambda r: r.recall(asked), lambda own: own.recall(asked))
+            for i, value in zip(missing, there, strict=True):
+                found[i] = value
+        return found
 
     def keep(self, values: Mapping[str, bytes], seconds: float) -> None:
-        """Keep values that cost something to find, for :meth:`recall`."""
+        """Keep values that cost something to find, for :meth:`recall`.
+
+        What a name stands for must not change while it is kept.
+        """
         named = {f"value:{name}": value for name, value in values.items()}
-        self._ask(lambda r: r.keep(named, seconds), lambda own: own.keep(named, seconds))
+        self._local.keep(named, seconds)
+        self._ask(lambda r: r.keep(named, seconds), lambda _: None)
 
     # -- how it does ------------------------------------------------------------------------------
 
