@@ -97,10 +97,9 @@ def _keep_events(connection: sa.Connection, number: int, made: Judgement) -> Non
                 _prolong(connection, known, event)
                 touched.add(known.incident)
         if fresh:
-            home = (
-                min(touched, default=None)
-                or _open_incident(connection, made, fresh)
-                or _new_incident(connection, made)
+            start, end = min(e.start for e in fresh), max(e.end for e in fresh)
+            home = min(touched, default=None) or incident_between(
+                connection, made.source, start, end, made.gap, made.judged
             )
             for event in fresh:
                 _insert_event(connection, number, made, event, home)
@@ -129,22 +128,37 @@ def _going_on(connection: sa.Connection, made: Judgement, event: Found) -> Any:
     ).one_or_none()
 
 
-def _open_incident(connection: sa.Connection, made: Judgement, fresh: list[Found]) -> int | None:
-    if made.gap is None:
-        return None
-    start, end = min(e.start for e in fresh), max(e.end for e in fresh)
-    found: int | None = connection.scalar(
-        sa.select(incidents.c.id)
-        .where(
-            incidents.c.source == made.source,
-            incidents.c.end >= start - made.gap,
-            incidents.c.start <= end + made.gap,
-            incidents.c.status != "resolved",
+def incident_between(
+    connection: sa.Connection, source: str, start: float, end: float, gap: float | None, now: float
+) -> int:
+    """The incident that events between ``start`` and ``end`` belong to; :func:`refresh` it then.
+
+    One that is open and no further than ``gap`` away, else a new one, as where ``gap`` is None. One
+    of very many events takes no more: it says nothing any more, and would last for ever.
+    """
+    found: int | None = None
+    if gap is not None:
+        found = connection.scalar(
+            sa.select(incidents.c.id)
+            .where(
+                incidents.c.source == source,
+                incidents.c.end >= start - gap,
+                incidents.c.start <= end + gap,
+                incidents.c.status != "resolved",
+                incidents.c.events < _TOLD,
+            )
+            .order_by(incidents.c.start.desc())
+            .limit(1)
         )
-        .order_by(incidents.c.start.desc())
-        .limit(1)
-    )
-    return found
+    if found is not None:
+        return found
+    added: int = connection.execute(
+        incidents.insert().values(
+            source=source, start=start, end=end, severity=0, status="open", score=0.0, events=0,
+            keys=[], summary="", created=now,
+        )
+    ).inserted_primary_key[0]  # type: ignore[index]  # fmt: skip
+    return added
 
 
 def refresh(connection: sa.Connection, number: int) -> None:
@@ -171,17 +185,6 @@ def refresh(connection: sa.Connection, number: int) -> None:
             keys=whole.keys[:100], summary=_text(whole.words, 2_000), status=status,
         )
     )  # fmt: skip
-
-
-def _new_incident(connection: sa.Connection, made: Judgement) -> int:
-    """An incident that :func:`refresh` fills in."""
-    found: int = connection.execute(
-        incidents.insert().values(
-            source=made.source, start=0.0, end=0.0, severity=0, status="open", score=0.0, events=0,
-            keys=[], summary="", created=made.judged,
-        )
-    ).inserted_primary_key[0]  # type: ignore[index]  # fmt: skip
-    return found
 
 
 def _insert_event(

@@ -23,6 +23,7 @@ from awry.ops.tables import (
     stream_offsets,
     stream_states,
 )
+from awry.stream.incidents import add_rates, join_incidents
 from awry.stream.lane import Lane
 from awry.stream.records import Judged
 
@@ -91,10 +92,13 @@ class Ledger:
                 for lane in sorted(lanes, key=lambda one: (one.topic, one.partition)):
                     moved |= self._move(connection, lane)
                     judgement = self._keep_judged(connection, lane)
-                    new += self._keep_events(connection, lane, judgement)
+                    self._keep_events(connection, lane, judgement, new)
                     self._keep_dead(connection, lane)
                     self._keep_drifts(connection, lane)
                     self._keep_state(connection, lane)
+                if self._keep_scores:
+                    add_rates(connection, self.stream, lanes)
+                join_incidents(connection, self.stream, lanes)
         except BaseException:
             for episode in new:
                 episode["id"] = None
@@ -154,9 +158,13 @@ class Ledger:
         return int(key)
 
     def _keep_events(
-        self, connection: sa.Connection, lane: Lane, judgement: int | None
-    ) -> list[dict[str, Any]]:
-        new = []
+        self,
+        connection: sa.Connection,
+        lane: Lane,
+        judgement: int | None,
+        new: list[dict[str, Any]],
+    ) -> None:
+        """Keep events that are new or have grown; add the new ones to ``new``."""
         for episode in lane.episodes.values():
             values = self._event(lane, episode)
             if episode["id"] is not None:
@@ -175,7 +183,6 @@ class Ledger:
                 connection.execute(
                     event_features.insert().values(feature=name, event=episode["id"])
                 )
-        return new
 
     def _event(self, lane: Lane, episode: dict[str, Any]) -> dict[str, Any]:
         return {
