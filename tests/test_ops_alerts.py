@@ -361,6 +361,13 @@ def test_several_processes_fire_and_tell_once(bench: Bench) -> None:
     assert bench.desk.statuses == ["firing"]
 
 
+def test_one_process_at_a_time_looks_and_the_next_when_it_has_gone(bench: Bench) -> None:
+    first, second = bench.another(), bench.another()
+    assert [one.take_turn() for one in (first, second, first)] == [True, False, True]
+    first.close()
+    assert second.take_turn()
+
+
 def test_alerts_come_page_by_page(quick: Bench) -> None:
     quick.rules(EVENTS)
     for i in range(5):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import sqlalchemy as sa
 
 from awry.ops import alert_states as states
+from awry.ops import leases
 from awry.ops.alert_rules import MOST, Rule
 from awry.ops.audit import note
 from awry.ops.beside import Beside
@@ -24,6 +26,8 @@ from awry.ops.tables import alert_rules as rules_table
 from awry.ops.tables import alerts as table
 from awry.result import SEVERITIES
 
+#: Seconds, at least, after which another process looks where one has gone.
+_LEAST = 30.0
 #: Names PostgreSQL's advisory lock under which one process at a time says what fires.
 _LOCK = 0x61777261
 
@@ -48,7 +52,8 @@ class Alerts:
     ) -> None:
         self._store = store
         self.outbox = Outbox(store, open_sinks(settings) if sinks is None else sinks)
-        self._beside = Beside("awry-alerts", settings.alert_seconds, self.check)
+        self._beside = Beside("awry-alerts", settings.alert_seconds, self.take_turn)
+        self._me, self._turn = uuid.uuid4().hex, max(3 * settings.alert_seconds, _LEAST)
 
     # -- rules ------------------------------------------------------------------------------------
 
@@ -191,6 +196,14 @@ class Alerts:
             self._tell(connection, rules, now)
         self.outbox.wake()
 
+    def take_turn(self) -> bool:
+        """Look at the rules, if no other process does; whether it did."""
+        # Two that look at different moments could say that one alert is over and fires.
+        mine = leases.take(self._store, "alerts", self._me, self._turn)
+        if mine:
+            self.check()
+        return mine
+
     def start(self) -> None:
         self.outbox.start()
         self._beside.start()
@@ -198,6 +211,8 @@ class Alerts:
     def close(self) -> None:
         self._beside.close()
         self.outbox.close()
+        with suppress(sa.exc.SQLAlchemyError):  # else it runs out by itself
+            leases.take(self._store, "alerts", self._me, -1.0)
 
     def _tell(self, connection: sa.Connection, rules: Mapping[str, Rule], now: float) -> None:
         groups: dict[tuple[str, str], list[Any]] = {}
