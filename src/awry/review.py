@@ -63,7 +63,8 @@ class Review:
     answers so far, where its detector learns from marks (:class:`AADForest` and averaging
     :class:`Ensemble`), else by the model as it is. So that learning does no harm, the ranking
     without marks stays in the running: a question is taken from the ranking whose questions were
-    confirmed more often (by the rule of succession), the re-weighted one in a tie.
+    confirmed more often, each share drawn towards that of all questions by the weight of one; the
+    re-weighted one in a tie.
 
     Parameters
     ----------
@@ -308,10 +309,12 @@ class Review:
         """The ranking whose proposals were confirmed more often."""
         if not self.guard:
             return "marks"
+        told = [a for a in self.answers if a.verdict != "skip"]
+        expected = (self.found + 1) / (len(told) + 2)
         share = {}
         for name in ("start", "marks"):
-            told = [a for a in self.answers if name in a.proposed_by and a.verdict != "skip"]
-            share[name] = (sum(a.verdict == "anomaly" for a in told) + 1) / (len(told) + 2)
+            own = [a.verdict == "anomaly" for a in told if name in a.proposed_by]
+            share[name] = (sum(own) + expected) / (len(own) + 1)
         return "start" if share["start"] > share["marks"] else "marks"
 
     def _fingerprint(self) -> str:

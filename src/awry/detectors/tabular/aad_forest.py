@@ -36,10 +36,10 @@ class AADForest(Teachable, IsolationDetector):
         Rows each tree is grown on, drawn without replacement: an integer, a share, or 256.
     tau : float in (0, 0.5), default=0.03
         Share of the rows above the quantile that parts the marked.
-    margin : float >= 0, default=3.0
+    margin : float >= 0, default=12.0
         How far beyond it the marked rows are wanted, in standard deviations of the scores before
         any marks.
-    prior : float > 0, default=0.5
+    prior : float > 0, default=0.05
         Pull towards the weights before any marks, divided by the number of marks.
     random_state : int, Generator or None, default=None
         Seed of the samples and the splits.
@@ -68,9 +68,10 @@ class AADForest(Teachable, IsolationDetector):
     The same marks give the same weights, in whatever order they came. Departures from the paper:
     the quantile is of the scores before any marks, not of those before the last; a margin, without
     which rows like marked anomalies are not drawn up, as the marked ones lie above the quantile
-    already; no second pair of hinges at the row that has the quantile, which with a margin found no
-    more; leaves carry 1 and their weight starts at the path length, instead of the other way round,
-    so that leaves differ in what they say and not in how easily they learn.
+    already; a tenth of its prior, so that few marks of the rarer kind can reach it; no second pair
+    of hinges at the row that has the quantile, which with a margin found no more; leaves carry 1
+    and their weight starts at the path length, instead of the other way round, so that leaves
+    differ in what they say and not in how easily they learn.
 
     References
     ----------
@@ -118,8 +119,8 @@ class AADForest(Teachable, IsolationDetector):
         n_estimators: int = 100,
         max_samples: int | float | str = "auto",
         tau: float = 0.03,
-        margin: float = 3.0,
-        prior: float = 0.5,
+        margin: float = 12.0,
+        prior: float = 0.05,
         random_state: Any = None,
         n_jobs: int | None = None,
         contamination: float | str | Threshold | None = None,
