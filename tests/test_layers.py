@@ -36,7 +36,7 @@ MAY_IMPORT = {
     "bench": {"core", "metrics", "data", "io", "model", "run", "result"},
     "ops": {
         "core", "data", "detectors", "io", "judge", "model", "run", "result", "series_result",
-        "series_model", "report", "review",
+        "series_model", "drift", "report", "review",
     },
     "server": {"core", "data", "ops", "report"},
     "stream": {"core", "kernels", "data", "io", "judge", "model", "ops"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from copy import copy
+from copy import copy, deepcopy
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -169,9 +169,7 @@ class Model(Judge):
         For detectors with ``partial_fit``. The threshold is set anew, by the scores that the rows
         have before they are learnt.
         """
-        from awry import io
-
-        other: Self = io.loads(io.dumps(self))
+        other = deepcopy(self)
         update = getattr(other.detector_, "update", None)
         if update is None or self.by:
             raise DataError(f"{self.detector_.card.name} cannot learn row after row")
