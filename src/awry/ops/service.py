@@ -17,6 +17,7 @@ from awry.ops.findings import Findings
 from awry.ops.golden import Golden
 from awry.ops.influx import Influx, InfluxMirror
 from awry.ops.jobs import Jobs
+from awry.ops.kafka_mirror import KafkaMirror
 from awry.ops.keeper import Keeper
 from awry.ops.keys import Keys
 from awry.ops.live import Live
@@ -61,7 +62,7 @@ class Service:
     Attributes
     ----------
     store, shared, keys, datasets, models, judging, jobs, workshop, findings, lookup, overview,
-    feedback, reviewing, upkeep, recorder
+    feedback, reviewing, golden, rollout, keeper, drift, retraining, upkeep, recorder
         Its parts.
     """
 
@@ -155,6 +156,9 @@ class Service:
         if settings.influx_url:
             found["influx"] = influx = InfluxMirror(Influx(settings.influx_url))
             self.findings.heard.append(influx.hear)
+        if settings.kafka_topic:
+            found["kafka"] = kafka = KafkaMirror(settings.kafka_brokers, settings.kafka_topic)
+            self.findings.heard.append(kafka.hear)
         if settings.mlflow_uri:
             found["mlflow"] = MlflowMirror(
                 settings.mlflow_uri, self.store, self.models, self.datasets

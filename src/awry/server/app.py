@@ -22,12 +22,14 @@ from awry.server.routes import (
     alerts,
     datasets,
     detect,
+    drift,
     events,
     health,
     jobs,
     models,
     page,
     review,
+    rollout,
 )
 from awry.server.schemas import Problem
 
@@ -98,7 +100,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.service, app.state.metrics = service, metrics
     add_handlers(app)
     app.include_router(health.router)
-    for module in (detect, datasets, models, jobs, events, review, alerts):
+    for module in (detect, datasets, models, jobs, events, review, alerts, rollout, drift):
         app.include_router(module.router, prefix="/v1")
         app.include_router(module.router, include_in_schema=False)
     app.include_router(page.router, include_in_schema=False)
