@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
 import take_tokens
 from awry.ops.keys import Keys
@@ -22,6 +23,7 @@ from awry.ops.shared import Rates, Shared, space_of
 from awry.ops.shared_redis import Remote
 from awry.ops.sketch import Sketch
 from awry.ops.store import Store
+from awry.server import create_app
 from servers import free_port, redis_server, wait_until
 
 
@@ -258,3 +260,41 @@ def test_a_key_is_looked_up_once_a_second(tmp_path: Path, monkeypatch: pytest.Mo
     soon = keys.create("soon", days=1e-9)
     assert keys.check(soon) is None or keys.recall(soon) is None
     store.close()
+
+
+def test_servers_share_a_callers_rate(tmp_path: Path, url: str) -> None:
+    made = [
+        TestClient(
+            create_app(Settings(home=tmp_path, workers=0, redis_url=url, rate=0.01, burst=10)),
+            "http://localhost",
+        )
+        for _ in range(2)
+    ]
+    found = [http.get("/datasets").status_code for _ in range(6) for http in made]
+    assert found == [200] * 10 + [429] * 2
+    told = made[0].get("/ready").json()
+    assert (told["ready"], told["degraded"]) == (True, False)
+    assert told["dependencies"]["redis"].keys() >= {"latency_ms"}
+
+
+def test_a_service_whose_other_parts_are_gone_is_ready_and_degraded(tmp_path: Path) -> None:
+    port = free_port()
+    settings = Settings(
+        home=tmp_path, workers=0, redis_url=f"redis://127.0.0.1:{port}",
+        influx_url=f"http://127.0.0.1:{port}/d",
+    )  # fmt: skip
+    with TestClient(create_app(settings), "http://localhost") as http:
+        answer = http.get("/ready")
+        assert answer.status_code == 200
+        told = answer.json()
+        assert (told["ready"], told["degraded"]) == (True, True)
+        assert {name: one["ok"] for name, one in told["dependencies"].items()} == {
+            "database": True, "files": True, "redis": False, "influx": False,
+        }  # fmt: skip
+        assert http.get("/datasets").status_code == 200
+        now = {"rows": 0, "flagged": 0, "quantiles": {}}
+        assert http.get("/rates/now", params={"source": "x"}).json() == now
+        rows = [{"a": float(i % 7)} for i in range(60)]
+        assert http.post("/detect", json={"data": rows}).status_code == 200
+        asked = {"source": "requests"}
+        wait_until(lambda: http.get("/rates/now", params=asked).json()["rows"] == 60)

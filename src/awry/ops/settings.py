@@ -186,6 +186,8 @@ class Settings:
         object.__setattr__(self, "home", Path(self.home).expanduser().absolute())
         if not self.database_url:
             object.__setattr__(self, "database_url", f"sqlite:///{self.home / 'awry.db'}")
+        if self.kafka_topic and not self.kafka_brokers:
+            raise ParameterError("AWRY_KAFKA_TOPIC needs AWRY_KAFKA_BROKERS, got none")
         for name, (words, test) in _LIMITS.items():
             if not test(getattr(self, name)):
                 raise ParameterError(

@@ -8,6 +8,7 @@ from typing import Any
 
 from awry.core.errors import AwryError, DataError
 from awry.core.optional import optional
+from awry.ops.kafka_mirror import broker_settings
 from awry.stream.address import Address
 from awry.stream.records import Batch, Position
 from awry.stream.sources.base import Assigned, Revoked
@@ -27,14 +28,8 @@ def kafka_settings(address: Address) -> dict[str, Any]:
             f"{address.text!r} names no broker",
             remedy="write kafka://host:9092/topic, or set AWRY_KAFKA_BROKERS",
         )
-    found: dict[str, Any] = {"bootstrap.servers": brokers}
-    for name in [name for name in address.options if "." in name]:
-        found[name] = address.options.pop(name)
-    for name, variable in (("username", "USERNAME"), ("password", "PASSWORD")):
-        secret = address.secret(f"AWRY_KAFKA_{variable}")
-        if secret is not None:
-            found[f"sasl.{name}"] = secret
-    return found
+    own = {name: address.options.pop(name) for name in [*address.options] if "." in name}
+    return broker_settings(brokers) | own
 
 
 class KafkaSource:
