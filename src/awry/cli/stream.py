@@ -103,6 +103,14 @@ _DATABASES = ("sqlite", "postgresql")
     show_default=True,
     help="Events to begin from, which are not judged.",
 )
+@click.option(
+    "--drift",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    metavar="EVENTS",
+    help="Compare so many events with the first so many, again and again; 0 for never.",
+)
 @click.option("--keys-in-memory", type=click.IntRange(16), default=100_000, show_default=True)
 @click.option(
     "--name",
@@ -227,6 +235,7 @@ def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) 
         random_state=options["random_state"],
         decode=decoder(options["format_"], schema=options["schema"], header=header),
         rules=tuple(make_rule(rule) for rule in options["rules"]),
+        drift=options["drift"],
     )
 
 

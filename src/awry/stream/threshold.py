@@ -19,9 +19,10 @@ class OnlineThreshold(Configurable):
 
     Scores come in blocks of 100. The rule is fitted to the ``window`` latest once ``first`` are
     there, and again after every ``every``; the threshold goes a share ``smoothing`` of the way to
-    the new one. While more than ``freeze`` of a block is flagged, there is an incident: its scores
-    teach the threshold nothing, so that an attack is not learnt to be normal. What lasts longer
-    than ``patience`` scores is the new normal and is learnt. Whatever way the scores are cut into
+    the new one. When more than ``freeze`` of a block is flagged an incident begins, which ends with
+    a block of which half as many are. Its scores teach the threshold nothing, so that an attack is
+    not learnt to be normal. What lasts longer than ``patience`` scores is the new normal and is
+    learnt. Whatever way the scores are cut into
     batches, decisions are the same.
 
     Parameters
@@ -63,7 +64,7 @@ class OnlineThreshold(Configurable):
         first: int = 500,
         every: int = 5_000,
         smoothing: float = 0.5,
-        freeze: float = 0.2,
+        freeze: float = 0.1,
         patience: int = 20_000,
         most: float = 0.05,
         low: float | None = None,
@@ -123,11 +124,12 @@ class OnlineThreshold(Configurable):
     def _end_block(self) -> None:
         self.filled_ = 0
         share = float((self.block_ > self.threshold_).mean())
-        if share > self.freeze and self.frozen_ < self.patience:
+        # Once begun it ends with far fewer: an attack that wavers is not learnt by and by.
+        if share <= (self.freeze / 2 if self.frozen_ else self.freeze):
+            self.frozen_ = 0
+        elif self.frozen_ < self.patience:
             self.frozen_ += BLOCK
             return
-        if share <= self.freeze:
-            self.frozen_ = 0
         at = (self.taken_ + np.arange(BLOCK)) % self.window
         self.ring_[at] = self.block_
         self.taken_ += BLOCK
