@@ -320,6 +320,15 @@ def test_what_a_process_left_is_delivered_by_the_next(store: Store) -> None:
     assert told.numbers == killed.numbers
 
 
+def test_of_two_that_see_a_delivery_one_has_it(store: Store) -> None:
+    first, second = (Outbox(store, {"one": Told()}) for _ in range(2))
+    put(first)
+    (seen,) = rows(store)
+    assert [box._claim(seen, 1.0) for box in (first, second)] == [True, False]
+    (again,) = rows(store)  # when its lease has run out
+    assert [box._claim(again, 99.0) for box in (second, first)] == [True, False]
+
+
 def test_threads_deliver_what_was_put(store: Store, receiver: Receiver) -> None:
     receiver.statuses = [200]
     box = Outbox(store, {"one": sink(f"slack+{receiver.url}/")}, poll=0.02)
