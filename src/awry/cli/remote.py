@@ -316,7 +316,7 @@ def jobs(
 @remote.command()
 @click.argument("event", required=False, type=click.IntRange(1), metavar="[ID]")
 @click.option("--source", metavar="NAME", help="A data set, a stream, or a model.")
-@click.option("--status", type=click.Choice(["open", "acknowledged", "resolved"]))
+@click.option("--status", type=click.Choice(["open", "acknowledged", "resolved"]), help="Now.")
 @click.option("--severity", type=click.Choice(["warning", "critical", "emergency"]),
               help="This or graver.")  # fmt: skip
 @click.option("--since", metavar="TIME", help="ISO 8601.")
