@@ -71,20 +71,14 @@ def test_questions_find_far_more_than_the_first_ranking(model: Model, table: pa.
     assert model.detector_.marks_.size == 0, "the model that was given stays as it is"
 
 
-def test_where_marks_mislead_the_first_ranking_stays_in_the_running(
-    model: Model, table: pa.Table
-) -> None:
-    first = np.argsort(-model.score(table), kind="stable")
-    # Odd rows that are nothing alike: only the first ranking finds them, every other of its rows.
-    y = np.zeros(N, dtype=int)
-    y[first[:40:2]] = 1
-    found = {}
+def test_in_a_drought_the_first_ranking_is_asked_again(model: Model, table: pa.Table) -> None:
+    first = np.argsort(-model.score(table), kind="stable")[:30]
+    overlap = {}
     for guard in (True, False):
-        review = Review(model, table, guard=guard)
-        ask(review, y, 30)
-        found[guard] = review.found
-    assert found[True] >= found[False]
-    assert found[True] >= y[first[:30]].sum() - 2
+        rows = ask(Review(model, table, guard=guard), np.zeros(N, dtype=int), 30)
+        overlap[guard] = len(set(rows) & set(first.tolist()))
+    # Of the twenty questions after the first ten every other one or more.
+    assert overlap[True] >= max(overlap[False] + 1, 15)
 
 
 def test_answers_are_taken_back_one_by_one(model: Model, table: pa.Table) -> None:

@@ -25,6 +25,8 @@ VERDICTS = {"anomaly": 1, "normal": 0, "skip": UNLABELLED}
 CHOICES = ("greedy", "diverse")
 #: Rows with the highest scores that a diverse question is chosen from.
 CANDIDATES = 20
+#: Answers in a row without an anomaly after which the ranking without marks is tried.
+PATIENCE = 10
 #: Parts the marks are cut in, to score each by a model that was not told it.
 FOLDS = 10
 
@@ -62,9 +64,9 @@ class Review:
     The row asked about is the highest of those not judged yet, by the model as re-weighted by the
     answers so far, where its detector learns from marks (:class:`AADForest` and averaging
     :class:`Ensemble`), else by the model as it is. So that learning does no harm, the ranking
-    without marks stays in the running: a question is taken from the ranking whose questions were
-    confirmed more often, each share drawn towards that of all questions by the weight of one; the
-    re-weighted one in a tie.
+    without marks stays in the running: after ten answers without an anomaly a question is taken
+    from the ranking whose questions were confirmed more often, each share drawn towards that of all
+    questions by the weight of one; the re-weighted one in a tie.
 
     Parameters
     ----------
@@ -306,10 +308,11 @@ class Review:
         return int(top[(apart**2).sum(axis=2).min(axis=1).argmax()])
 
     def _leading(self) -> str:
-        """The ranking whose proposals were confirmed more often."""
-        if not self.guard:
-            return "marks"
+        """The re-weighted ranking; in a drought the one whose proposals were confirmed more."""
         told = [a for a in self.answers if a.verdict != "skip"]
+        drought = not any(a.verdict == "anomaly" for a in told[-PATIENCE:])
+        if not self.guard or len(told) < PATIENCE or not drought:
+            return "marks"
         expected = (self.found + 1) / (len(told) + 2)
         share = {}
         for name in ("start", "marks"):
