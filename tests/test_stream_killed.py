@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
-from tests.servers import mock_kafka, wait_until
+
+from servers import mock_kafka, wait_until
 
 KILLS, EVENTS = 20, 24_000
 #: The unmodified program; small batches and frequent commits, so that much is under way.

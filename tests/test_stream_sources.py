@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.servers import mosquitto, redis_server
 
 from awry.core.errors import DataError
 from awry.stream.address import Address, redacted
 from awry.stream.records import Position
 from awry.stream.sources import Source, open_source
+from servers import mosquitto, redis_server
 
 
 def opened(address: str, position: Position | None = None) -> Source:

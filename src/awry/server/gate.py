@@ -101,12 +101,11 @@ class Gate:
             return
         try:
             text = key_of(headers)
-            if text is None:  # no need to ask the database
+            caller = None if text is None else self.service.keys.recall(text)
+            if caller is None and text is None:  # no need to ask the database
                 caller = identify(self.service, headers)
-            else:
-                caller = self.service.keys.recall(text) or await run_in_threadpool(
-                    identify, self.service, headers
-                )
+            elif caller is None:
+                caller = await run_in_threadpool(identify, self.service, headers)
         except HTTPException:
             # Guessing keys has its rate, too.
             await self._charge(f"address {address}")
