@@ -79,10 +79,7 @@ def _story(folder: Path, keep_serving: bool) -> list[str]:
     home.mkdir(mode=0o700)
     url = f"http://127.0.0.1:{port}"
     surroundings = story.environment(dict(os.environ), home, folder, port)
-    opened = [
-        f"report of what drifted:    {(folder / 'drift.html').as_uri()}",
-        f"alerts that were told:     {folder / 'alerts.jsonl'}",
-    ]
+    opened = [f"alerts that were told:     {folder / 'alerts.jsonl'}"]
     with Children(folder, surroundings) as children, Client(url) as client:
         server = children.start("serve", "serve", "--log-level", "warning")
         children.wait_for(lambda: _answers(client), "answer of the service")
