@@ -131,9 +131,9 @@ def report(done: list[Session]) -> str:
         )  # fmt: skip
     return "\n".join([
         "# Feedback: anomalies found in 60 questions", "",
-        f"`OMP_NUM_THREADS=1 nice python benchmarks/review.py`: seeds "
-        f"{sorted({s.seed for s in done})}. The margin and the prior of `aad_forest` were chosen on "
-        "samples of these sets.", "",
+        "`OMP_NUM_THREADS=1 nice python benchmarks/review.py`: seeds "
+        f"{sorted({s.seed for s in done})}. The margin and the prior of `aad_forest` were chosen "
+        "on samples of these sets.", "",
         markdown_table(["set", "rows", "anomalies", *methods], rows), "",
         "Beside no feedback on the same rows, session by session:", "",
         markdown_table(
