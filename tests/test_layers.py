@@ -39,7 +39,7 @@ MAY_IMPORT = {
         "series_model", "drift", "report", "review",
     },
     "server": {"core", "data", "ops", "report"},
-    "stream": {"core", "kernels", "data", "io", "judge", "model", "ops"},
+    "stream": {"core", "kernels", "data", "drift", "io", "judge", "model", "ops"},
     "client": {"core"},
     "cli": {
         "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
