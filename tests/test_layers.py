@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "stream": {"core", "kernels", "data", "drift", "io", "judge", "model", "ops"},
     "client": {"core"},
     "cli": {
-        "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
+        "client", "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
         "bench", "drift", "ops", "review", "server", "stream",
     },
 }  # fmt: skip

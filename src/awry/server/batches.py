@@ -63,7 +63,8 @@ class Batches:
         self._thread.shutdown(wait=False)
 
     def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        batch, rows = [], 0
+        batch: list[_Waiting] = []
+        rows = 0
         while self._waiting and (not batch or rows + self._waiting[0].ask.rows <= _BATCH):
             batch.append(self._waiting.popleft())
             rows += batch[-1].ask.rows

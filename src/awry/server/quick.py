@@ -136,9 +136,12 @@ class Quick:
             gc=False,
         )
         asked = msgspec.defstruct(
-            "Asked", [("data", list[row])], bases=(_Asked,), forbid_unknown_fields=True,
+            "Asked",
+            [("data", list[row])],  # type: ignore[valid-type]
+            bases=(_Asked,),
+            forbid_unknown_fields=True,
             kw_only=True,
-        )  # type: ignore[valid-type]  # fmt: skip
+        )
         self._shapes[names] = msgspec.json.Decoder(asked)
         while len(self._shapes) > _SHAPES:
             self._shapes.popitem(last=False)
@@ -147,7 +150,7 @@ class Quick:
 def answered(metrics: Metrics, answer: Answer) -> Response:
     """The response, with its rows counted."""
     model = answer.model
-    metrics.judged(model and model["name"], answer.method, answer.rows, answer.flagged)
+    metrics.judged(model["name"] if model else None, answer.method, answer.rows, answer.flagged)
     return Response(_encode(answer), media_type="application/json")
 
 
