@@ -42,8 +42,8 @@ MAY_IMPORT = {
     "stream": {"core", "kernels", "data", "drift", "io", "judge", "model", "ops"},
     "client": {"core"},
     "cli": {
-        "client", "core", "data", "io", "model", "run", "result", "series_model", "series_result", "report",
-        "bench", "drift", "ops", "review", "server", "stream",
+        "client", "core", "data", "io", "model", "run", "result", "series_model", "series_result",
+        "report", "bench", "drift", "ops", "review", "server", "stream",
     },
 }  # fmt: skip
 
