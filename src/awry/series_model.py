@@ -18,6 +18,7 @@ from awry.core.surprise import OWN_TAILS, Surprise
 from awry.core.threshold import Fixed, Threshold, make_threshold
 from awry.data.roles import NotSeries, Roles, find_roles
 from awry.data.series import Known, SeriesSet, read_series
+from awry.data.strays import ENOUGH, departures, lifted, usual
 from awry.judge import Judge
 from awry.series_result import SeriesResult, make_result
 
@@ -169,9 +170,11 @@ class SeriesModel(Judge):
             raise DataError(read.problems.summary()[-1], remedy="or use --as table")
         self.detector_ = self.parts_[0].detector
         self.order_ = [key for key in read.keys if key in raw]
-        usual = [self._calibration(raw[key]) for key in self.order_]
-        self.surprise_ = Surprise().fit(usual)
-        scores = self._surprises(read, raw)
+        self.surprise_ = Surprise().fit([self._calibration(raw[key]) for key in self.order_])
+        far = self._departures(read, self.order_)
+        self.watched_ = list(far)
+        self.usual_departures_ = Surprise().fit([usual(own) for own in far.values()])
+        scores = self._surprises(read, raw, far)
         self.counters_ = {
             key: [bool(c) for c in counting]
             for key, counting in zip(read.keys, read.counters, strict=True)
@@ -331,13 +334,37 @@ class SeriesModel(Judge):
             read.notes.append(f"series not known from training, judged by themselves: {len(new):,}")
         return read, scores
 
-    def _surprises(self, read: SeriesSet, raw: Mapping[str, FloatArray]) -> list[FloatArray]:
+    def _surprises(
+        self,
+        read: SeriesSet,
+        raw: Mapping[str, FloatArray],
+        far: Mapping[str, FloatArray] | None = None,
+    ) -> list[FloatArray]:
         """Surprises of each series; 0 where there is no score."""
         rank = {key: i for i, key in enumerate(self.order_)}
-        return [
+        found = [
             self.surprise_.transform(rank[key], raw[key]) if key in raw else np.zeros(len(series))
             for key, series in zip(read.keys, read.series, strict=True)
         ]
+        far = self._departures(read, self.watched_) if far is None else far
+        for key, own in far.items():
+            at, i = read.keys.index(key), self.watched_.index(key)
+            found[at] = lifted(found[at], own, self.usual_departures_, i, -np.log10(ALPHA))
+        return found
+
+    def _departures(self, read: SeriesSet, keys: list[str]) -> dict[str, FloatArray]:
+        """How far points of series are from what was expected, by key, where that is asked for.
+
+        By the automatic choice for few series in hindsight: its windows drown single values.
+        """
+        if self.detector != "auto" or self.causal or self.holidays is not None:
+            return {}
+        at = {key: i for i, key in enumerate(read.keys) if len(read.series[i]) >= ENOUGH}
+        if len(read) > OWN_TAILS:
+            return {}
+        return {
+            k: departures(read.series[at[k]], float(read.steps[at[k]])) for k in keys if k in at
+        }
 
     def _score_part(self, read: SeriesSet, part: Part, members: list[int]) -> dict[str, FloatArray]:
         """Raw scores of the series of one detector, which go on where it ended."""

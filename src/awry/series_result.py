@@ -16,8 +16,7 @@ from awry.core.incidents import Incident, find_incidents
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.series import Series
 from awry.data.event_kinds import Describer
-from awry.data.expected import expected_band
-from awry.data.periods import find_periods
+from awry.data.expected import expectation
 from awry.data.series import SeriesSet
 from awry.data.wording import number
 from awry.result import SEVERITIES, Reason, Result
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 EVENT_GAP = 3.0
 #: Of more series than this only those with events are told.
 MAX_TOLD = 200
-#: Channels in which a period is looked for.
-MAX_LOOKED_AT = 8
 
 
 @dataclass
@@ -313,9 +310,7 @@ def find(
 ) -> Finding:
     """What was expected of a series, and its events."""
     assert series.times is not None
-    looked_at = series.values.T[:MAX_LOOKED_AT]
-    periods = next(filter(None, (find_periods(x, step) for x in looked_at)), [])
-    band = expected_band(series.values, periods, series.times)
+    periods, band = expectation(series.values, series.times, step)
     finding = Finding(
         key, channels, series.times, series.values, band.expected, band.low, band.high, scores,
         severity, threshold, periods, _trend(band.level[:, 0], step), step, choice=choice,

@@ -10,7 +10,7 @@ import numpy as np
 
 from awry.core.inputs import FloatArray
 from awry.data.event_shapes import GOOD, SHORT, Course
-from awry.data.expected import WIDTH, Expected
+from awry.data.expected import WIDTH, Expected, departure
 from awry.data.wording import number
 
 #: Every kind :meth:`Describer.describe` tells apart.
@@ -88,10 +88,7 @@ class Describer:
         self.names = list(names) if names is not None else [f"channel {j}" for j in range(width)]
         if names is None and width == 1:
             self.names = ["value"]
-        above = values >= band.expected
-        side = np.where(above, band.high - band.expected, band.expected - band.low) / WIDTH
-        #: Departure from what was expected, in standard deviations; 0 where nothing was.
-        self.departure = np.nan_to_num((values - band.expected) / side)
+        self.departure = departure(values, band)
         self._courses: dict[int, Course] = {}
 
     # -- where it was --------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.windows import starts, windows
+from awry.data.periods import find_periods
 
 #: Half the width of the band, in robust standard deviations.
 WIDTH = 3.5
@@ -18,6 +19,8 @@ WIDTH = 3.5
 SHORTEST, LONGEST = 24, 2000
 #: Cycles a season must be seen for; of fewer no median can tell season from event.
 CYCLES = 3
+#: Channels in which a period is looked for.
+MAX_LOOKED_AT = 8
 #: Known points without which nothing is expected.
 FEWEST = 10
 #: Values a median of one phase should have.
@@ -93,6 +96,22 @@ def expected_band(
             for part, column in zip(found, _channel(x, place, known), strict=True):
                 part[:, j] = column
     return found
+
+
+def expectation(
+    values: FloatArray, times: NDArray[np.datetime64] | None, step: float
+) -> tuple[list[int], Expected]:
+    """The periods (in points) of a series with ``step`` seconds between points, and its band."""
+    looked_at = values.T[:MAX_LOOKED_AT]
+    periods = next(filter(None, (find_periods(x, step) for x in looked_at)), [])
+    return periods, expected_band(values, periods, times)
+
+
+def departure(values: FloatArray, band: Expected) -> FloatArray:
+    """Departure (T, d) from what was expected, in standard deviations; 0 where nothing was."""
+    above = values >= band.expected
+    side = np.where(above, band.high - band.expected, band.expected - band.low) / WIDTH
+    return np.nan_to_num((values - band.expected) / side)
 
 
 def _places(n: int, times: NDArray[np.datetime64] | None) -> IntArray:
