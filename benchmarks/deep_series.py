@@ -2,7 +2,7 @@
 
     python benchmarks/deep_series.py DATA [--detectors tranad,usad] [--only-write]
 
-DATA holds SET.npz files as `awry bench tsb` takes them. Of each set the three shortest series with
+DATA holds SET.npz files as `awry bench tsb` takes them. Of each set the two shortest series with
 an anomaly, SMAP and MSL being sets of their own; of longer parts the last points of the training
 part and a stretch of the test part with its first anomaly. One setting for all networks. Scores
 are kept in deep_series.json beside this file after every detector, and those that are there are
@@ -28,7 +28,7 @@ from awry.core.inputs import FloatArray
 from awry.core.progress import track
 
 HERE = Path(__file__).parent
-PER_SET, POINTS = 3, 4_000
+PER_SET, POINTS = 2, 2_000
 #: Of all networks; what a detector does not have is left out.
 SETTING = {"epochs": 5, "stride": 4}
 #: What they are held against, with parameters of their own.

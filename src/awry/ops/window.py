@@ -116,7 +116,7 @@ def balanced(
     >>> balanced([10] * 20, 0.1, 0)
     (10, 0)
     >>> balanced([100, 100], 0.1, 500)
-    (71, 500)
+    (62, 496)
     """
     low, high = 0, max(counts, default=0)
     while low < high:

@@ -88,4 +88,4 @@ class FromFeedback(Threshold):
             f"{self.interval_[0]:.2g} to {self.interval_[1]:.2g} of normal rows above it "
             f"({sure:.0%} sure), by {false[i]:,} false alarms among {judged[i]:,} marks there"
         )
-        return cut, self.interval_[1], words
+        return cut, self.interval_[1] or None, words
