@@ -24,7 +24,7 @@ class ALAD(AdversarialDetector):
     ----------
     score_type : {"features", "logits", "l1", "l2"}, default="features"
         ``"features"``: as above. ``"logits"``: -log D_xx(x, G(E(x))). ``"l1"``, ``"l2"``: the sum
-        of |x - G(E(x))| or of its squares.
+        of ``|x - G(E(x))|`` or of its squares.
     spectral_norm : bool, default=True
         Divide the weights of the encoder and the discriminators by their largest singular value.
     dropout : float, default=0.2
