@@ -19,9 +19,10 @@ class AnoGAN(AdversarialDetector):
 
     A generator G learns to turn draws z of N(0, 1) into rows that a discriminator takes for real
     (equation 1). To judge a row x, the code z is searched for, step by step down the gradient, from
-    which the nearest row is generated: nearest by the residual loss R = Σ ``|x - G(z)|`` (equation 2)
-    and by the discriminator's features f, D = Σ ``|f(x) - f(G(z))|`` (equation 4). The score is what is
-    left of (1 - λ) R + λ D (equations 5 and 6); a column's contribution is its residual.
+    which the nearest row is generated: nearest by the residual loss R = Σ ``|x - G(z)|``
+    (equation 2) and by the discriminator's features f, D = Σ ``|f(x) - f(G(z))|`` (equation 4). The
+    score is what is left of (1 - λ) R + λ D (equations 5 and 6); a column's contribution is its
+    residual.
 
     Parameters
     ----------
