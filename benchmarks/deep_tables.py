@@ -7,7 +7,7 @@ Protocol: ADBench's sets of up to --rows rows; half of the normal rows train, of
 are kept, the rest is judged. Every network, ours and theirs, learns for the same epochs with the
 same batches, its other settings as its library has them; GOAD and ICL, which make hundreds of views
 of every row, for fewer, here and there. DeepOD's GOAD and PyOD's AnoGAN are left out for their
-cost. Those that learn from labels get ten labelled anomalies more, which are then not judged; they
+cost, PyOD's GAALs, which want columns in [0, 1], are in adversarial.py. Those that learn from labels get ten labelled anomalies more, which are then not judged; they
 are in a table of their own. One thread; what was measured is kept in the JSON and not measured
 again.
 """
@@ -48,8 +48,6 @@ PYOD = {
     "lunar:LUNAR": {"n_epochs": EPOCHS},
     "dif:DIF": {},
     "alad:ALAD": {"epochs": EPOCHS, "batch_size": BATCH},
-    "so_gaal_new:SO_GAAL": {"epoch_num": EPOCHS, "verbose": 0},
-    "mo_gaal:MO_GAAL": {"stop_epochs": EPOCHS // 3},
 }
 DEEPOD = ("DeepSVDD", "ICL", "NeuTraL", "RDP", "RCA", "DeepSAD", "DevNet", "PReNet")
 LABELS = ("DeepSAD", "DevNet", "PReNet")
