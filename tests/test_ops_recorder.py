@@ -115,3 +115,28 @@ def test_it_can_be_left_out(tmp_path: Path) -> None:
     service = Service(Settings(home=tmp_path, workers=0, record_requests=False))
     assert service.judging.heard is None
     service.close()
+
+
+def test_what_a_database_that_is_away_did_not_take_is_written_when_it_is_back(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = service.findings.record
+    service.judging.detect(calm(5), model="fraud")
+    service.judging.detect(calm(3), model="fraud", threshold="fixed:9")
+    answers = iter([record, None])
+
+    def away_after_one(made: Any) -> Any:
+        if (take := next(answers)) is None:
+            raise sa.exc.OperationalError("insert", {}, OSError("connection refused"))
+        return take(made)
+
+    monkeypatch.setattr(service.findings, "record", away_after_one)
+    with pytest.raises(sa.exc.OperationalError):
+        service.recorder.flush()
+    assert len(rows_of(service, judgements)) == 1
+    monkeypatch.setattr(service.findings, "record", record)
+    service.judging.detect(calm(2), model="fraud")
+    service.recorder.flush()
+    assert service.recorder.lost == 0
+    assert sum(row.rows for row in rows_of(service, judgements)) == 10
+    assert len(rows_of(service, judgements)) == 3

@@ -23,10 +23,15 @@ class Beside:
     every : float
         Seconds between calls.
     work : callable
+    at_once : bool, default=True
+        Whether the first call comes at the start, or after the first wait.
     """
 
-    def __init__(self, name: str, every: float, work: Callable[[], object]) -> None:
+    def __init__(
+        self, name: str, every: float, work: Callable[[], object], *, at_once: bool = True
+    ) -> None:
         self._name, self._every, self._work = name, every, work
+        self._at_once = at_once
         self._stop, self._wake = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -51,6 +56,8 @@ class Beside:
             self._thread.join(patience)
 
     def _loop(self) -> None:
+        if not self._at_once:
+            self._wake.wait(self._every)
         while not self._stop.is_set():
             self._wake.clear()
             try:

@@ -16,6 +16,7 @@ from awry.core.errors import AwryError
 from awry.data.tables import as_table
 from awry.ops import extracts
 from awry.ops.answers import Answer, Ask
+from awry.ops.beside import Beside
 from awry.ops.findings import Findings
 from awry.ops.judgement import Found, Judgement
 from awry.ops.models import Models
@@ -57,8 +58,9 @@ class Recorder:
         self.listeners: list[Callable[[Judgement, list[Any]], None]] = []
         self._heard: deque[_Heard] = deque()
         self._rows = self._requests = self.lost = 0
-        self._lock, self._stop = threading.Lock(), threading.Event()
-        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._beside = Beside("awry-recorder", _PAUSE, self.flush, at_once=False)
+        self.start = self._beside.start
 
     def hear(self, ask: Ask, answer: Answer, seconds: float) -> None:
         """Take a request and its answer, which must not be changed any more."""
@@ -70,18 +72,18 @@ class Recorder:
             self._requests += 1
             self._heard.append(_Heard(self._requests, time.time(), seconds, ask, answer))
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._loop, name="awry-recorder", daemon=True)
-        self._thread.start()
-
     def close(self) -> None:
         """Write what is left, and stop."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
+        self._beside.close()
+        try:
+            self.flush()
+        except sa.exc.SQLAlchemyError as error:
+            self.lost += self._rows
+            told = str(error).partition("\n")[0]
+            _log.error("%d rows that requests had judged are not kept: %s", self._rows, told)
 
     def flush(self) -> None:
-        """Write what was heard."""
+        """Write what was heard; what a database that is away did not take waits for its return."""
         with self._lock:
             heard, self._heard = list(self._heard), deque()
             self._rows = 0
@@ -90,11 +92,22 @@ class Recorder:
             model = one.answer.model or {"name": None, "version": None}
             key = (model["name"], model["version"], one.answer.threshold)
             groups.setdefault(key, []).append(one)
-        for (name, version, threshold), members in groups.items():
+        waiting = list(groups.items())
+        while waiting:
+            (name, version, threshold), members = waiting.pop(0)
             made = _judgement(members, name, version, threshold)
-            self._add_event(made, members)
-            self._findings.record(made)
+            try:
+                self._add_event(made, members)
+                self._findings.record(made)
+            except (sa.exc.OperationalError, sa.exc.InterfaceError):
+                self._take_back([*members, *(one for _, own in waiting for one in own)])
+                raise
             self._pass_on(made, members)
+
+    def _take_back(self, heard: list[_Heard]) -> None:
+        with self._lock:
+            self._heard.extendleft(reversed(heard))
+            self._rows += sum(one.answer.rows for one in heard)
 
     def _pass_on(self, made: Judgement, heard: list[_Heard]) -> None:
         for listener in self.listeners:
@@ -140,20 +153,6 @@ class Recorder:
             return list(judge.reasons(table, 5)[0]) if hasattr(judge, "reasons") else []
         except AwryError:  # such as a model of series, which one row is not enough for
             return []
-
-    def _loop(self) -> None:
-        while not self._stop.wait(_PAUSE):
-            self._try()
-        self._try()
-
-    def _try(self) -> None:
-        try:
-            self.flush()
-        except sa.exc.SQLAlchemyError as error:
-            told = str(error).partition("\n")[0]
-            _log.error("the database did not take what requests had judged: %s", told)
-        except Exception:
-            _log.exception("what requests had judged could not be kept")
 
 
 def _judgement(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
 import time
 import uuid
 from typing import Any
@@ -24,6 +23,7 @@ from awry.core.plain import plain
 from awry.model import Model
 from awry.ops import leases, watch
 from awry.ops.audit import note as write_down
+from awry.ops.beside import Beside
 from awry.ops.blame import unfit
 from awry.ops.drift import Drift
 from awry.ops.errors import ConflictError, NotFoundError, OpsError, UnfitError
@@ -66,8 +66,8 @@ class Retraining:
         self._settings, self._holder = settings, uuid.uuid4().hex
         self._folder = settings.home / "snapshots"
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._beside = Beside("awry-rollout", settings.rollout_seconds, self.run, at_once=False)
+        self.start, self.close = self._beside.start, self._beside.close
 
     # -- policies ---------------------------------------------------------------------------------
 
@@ -213,15 +213,6 @@ class Retraining:
 
     # -- going through the policies ---------------------------------------------------------------
 
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._loop, name="awry-rollout", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
-
     def run(self) -> bool:
         """Do all that is due, if no other process does."""
         seconds = max(3 * self._settings.rollout_seconds, self._settings.lease_seconds)
@@ -231,7 +222,7 @@ class Retraining:
         self._keeper.trim(now)
         self._drift.watch(now)
         for row in self.list():
-            if row["enabled"] and not self._stop.is_set():
+            if row["enabled"] and not self._beside.stopping:
                 try:
                     self._step(row, now)
                 except OpsError as error:
@@ -296,16 +287,6 @@ class Retraining:
                 .where(table.c.model == name, table.c.decision != decision)
                 .values(decision=decision, decided=time.time())
             )
-
-    def _loop(self) -> None:
-        while not self._stop.wait(self._settings.rollout_seconds):
-            try:
-                self.run()
-            except sa.exc.SQLAlchemyError as error:
-                told = str(error).partition("\n")[0]
-                _log.error("the database did not answer the policies: %s", told)
-            except Exception:
-                _log.exception("the policies could not be gone through")
 
 
 def _outcome(added: dict[str, Any], learnt: Learnable) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 
 import sqlalchemy as sa
 
+from awry.ops.beside import Beside
 from awry.ops.settings import Settings
 from awry.ops.store import Store
 from awry.ops.tables import (
@@ -35,17 +35,8 @@ class Upkeep:
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._store, self._settings = store, settings
-        self._stop = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        self._thread = threading.Thread(target=self._loop, name="awry-upkeep", daemon=True)
-        self._thread.start()
-
-    def close(self) -> None:
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(10.0)
+        self._beside = Beside("awry-upkeep", settings.upkeep_seconds, self.run, at_once=False)
+        self.start, self.close = self._beside.start, self._beside.close
 
     def run(self, now: float | None = None) -> int:
         """Delete all that is too old, and return how many rows that were."""
@@ -70,22 +61,15 @@ class Upkeep:
         ]  # fmt: skip
         total = 0
         for step in steps:
-            while not self._stop.is_set():
+            while not self._beside.stopping:
                 with self._store.write() as connection:
                     gone = step(connection)
                 total += gone
                 if gone != _STEP:
                     break
+        if total:
+            _log.info("deleted %d rows that were to be kept no longer", total)
         return total
-
-    def _loop(self) -> None:
-        while not self._stop.wait(self._settings.upkeep_seconds):
-            try:
-                if gone := self.run():
-                    _log.info("deleted %d rows that were to be kept no longer", gone)
-            except sa.exc.SQLAlchemyError as error:
-                told = str(error).partition("\n")[0]
-                _log.error("the database did not answer the upkeep: %s", told)
 
 
 def _delete(connection: sa.Connection, table: sa.Table, old: sa.ColumnElement[bool]) -> int:
