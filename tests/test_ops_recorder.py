@@ -92,10 +92,13 @@ def test_of_too_many_rows_the_flagged_and_the_counts_are_kept(
 def test_what_waits_is_bounded_and_what_is_lost_is_counted(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[int] = []
+    service.recorder.losses.append(told.append)
     monkeypatch.setattr(recorder, "_WAITING", 5)
     for _ in range(3):
         service.judging.detect(calm(2), model="fraud")
     assert service.recorder.lost == 2
+    assert told == [2]
     service.recorder.flush()
     assert len(rows_of(service, scores)) == 4
 

@@ -54,6 +54,7 @@ METERS = {
     "awry_errors": Meter("counter", "Requests that ended in an error, by its kind.", ("kind",)),
     "awry_rows_judged": Meter("counter", "Rows judged in requests.", ("model", "method")),
     "awry_rows_flagged": Meter("counter", "Rows flagged in requests.", ("model", "method")),
+    "awry_rows_lost": Meter("counter", "Rows judged in requests whose scores were not kept."),
     "awry_degraded_seconds": Meter("counter", "Seconds without a part of the service.", ("part",)),
     "awry_jobs": Meter("gauge", "Jobs by state.", ("state",)),
     "awry_score": Meter("gauge", "Quantiles of the newest scores.", ("model", "quantile")),

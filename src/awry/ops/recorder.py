@@ -56,6 +56,8 @@ class Recorder:
         self._findings, self._models = findings, models
         #: Are told of each judgement, and the requests it is of, once it is kept.
         self.listeners: list[Callable[[Judgement, list[Any]], None]] = []
+        #: Are told how many rows are lost, when some are.
+        self.losses: list[Callable[[int], object]] = []
         self._heard: deque[_Heard] = deque()
         self._rows = self._requests = self.lost = 0
         self._lock = threading.Lock()
@@ -66,7 +68,7 @@ class Recorder:
         """Take a request and its answer, which must not be changed any more."""
         with self._lock:
             if self._rows + answer.rows > _WAITING:
-                self.lost += answer.rows
+                self._lose(answer.rows)
                 return
             self._rows += answer.rows
             self._requests += 1
@@ -78,7 +80,7 @@ class Recorder:
         try:
             self.flush()
         except sa.exc.SQLAlchemyError as error:
-            self.lost += self._rows
+            self._lose(self._rows)
             told = str(error).partition("\n")[0]
             _log.error("%d rows that requests had judged are not kept: %s", self._rows, told)
 
@@ -103,6 +105,11 @@ class Recorder:
                 self._take_back([*members, *(one for _, own in waiting for one in own)])
                 raise
             self._pass_on(made, members)
+
+    def _lose(self, rows: int) -> None:
+        self.lost += rows
+        for listener in self.losses:
+            listener(rows)
 
     def _take_back(self, heard: list[_Heard]) -> None:
         with self._lock:

@@ -30,6 +30,7 @@ class Metrics:
         self._errors = instrument("awry_errors", self.registry)
         self._rows = instrument("awry_rows_judged", self.registry)
         self._flagged = instrument("awry_rows_flagged", self.registry)
+        service.recorder.losses.append(instrument("awry_rows_lost", self.registry).inc)
         self._degraded = instrument("awry_degraded_seconds", self.registry)
         #: Runs while the service does.
         self.watch = Watch(
