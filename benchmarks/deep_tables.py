@@ -4,7 +4,7 @@
     python benchmarks/deep_tables.py --data ../shared/data/adbench --seeds 1 --only vae,knn
 
 Protocol: ADBench's sets of up to --rows rows; half of the normal rows train, of which at most 500
-are kept, the rest is judged. Every network, ours and theirs, learns for the same epochs with the
+are kept; of the others at most 2,000 normal and 500 anomalous rows are judged. Every network, ours and theirs, learns for the same epochs with the
 same batches, its other settings as its library has them; GOAD and ICL, which make hundreds of views
 of every row, for fewer, here and there. DeepOD's GOAD and PyOD's AnoGAN are left out for their
 cost; PyOD's GAALs want columns in [0, 1] and are in adversarial.py. Those that learn from labels
@@ -23,7 +23,9 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,8 @@ from awry.bench.runs import load, markdown_table, npz_files, save
 from awry.core import registry
 
 HERE = Path(__file__).parent
-EPOCHS, BATCH, TRAIN_ROWS, LABELLED = 50, 64, 500, 10
+EPOCHS, BATCH, LABELLED = 50, 64, 10
+TRAIN_ROWS, NORMAL_ROWS, ODD_ROWS = 500, 2_000, 500
 #: Epochs of what makes hundreds of views of every row.
 FEWER = {"goad": 3, "icl": 10}
 #: Shallow detectors that stand beside the networks.
@@ -134,6 +137,11 @@ def measure(name: str, contender: Contender, path: Path, seed: int) -> Run:
     train, test, truth = split(X, y, "train_on_normal", seed)
     rng = np.random.default_rng(seed)
     train = train[rng.permutation(len(train))[:TRAIN_ROWS]]
+    if len(test) > NORMAL_ROWS:
+        drawn = rng.permutation(len(test))
+        normal, odd = drawn[truth[drawn] == 0], drawn[truth[drawn] == 1]
+        kept = np.sort(np.r_[normal[:NORMAL_ROWS], odd[:ODD_ROWS]])
+        test, truth = test[kept], truth[kept]
     labels = None
     if contender.labels:
         odd = rng.permutation(np.flatnonzero(truth))[: min(LABELLED, int(truth.sum()) // 2)]
@@ -162,6 +170,18 @@ def measure(name: str, contender: Contender, path: Path, seed: int) -> Run:
         float(average_precision_score(truth, scores)) if known else float("nan"),
         times[1] - times[0], times[-1] - times[1], failed,
     )  # fmt: skip
+
+
+def measure_all(path: Path, seed: int, names: list[str]) -> list[Run]:
+    """Those named on one set with one seed."""
+    import numba
+    import torch
+
+    torch.set_num_threads(1)
+    numba.set_num_threads(1)
+    threadpool_limits(1)
+    known = contenders()
+    return [measure(name, known[name], path, seed) for name in names]
 
 
 def size(path: Path) -> int:
@@ -224,33 +244,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="ADBench's folder")
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--rows", type=int, default=8_000, help="of the largest set")
+    parser.add_argument("--rows", type=int, default=700_000, help="of the largest set")
     parser.add_argument("--only", default="", help="detectors, between commas, without library")
+    parser.add_argument("--workers", type=int, default=1, help="sets measured at a time")
     parser.add_argument("--out", type=Path, default=HERE / "deep_tables.json")
     options = parser.parse_args()
-    import numba
-    import torch
-
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
-    threadpool_limits(1)
     wanted = {name for name in options.only.split(",") if name}
     runs = load(options.out, Run)
     have = {(r.detector, r.data, r.seed) for r in runs}
+    names = [n for n in contenders() if not wanted or n.partition(":")[2] in wanted]
     paths = [
         p for p in npz_files(options.data, None, "give ADBench's folder") if size(p) <= options.rows
     ]
-    # Seeds outermost: what is stopped early leaves whole rounds.
-    for seed in range(options.seeds):
-        for path in paths:
-            for name, contender in contenders().items():
-                if wanted and name.partition(":")[2] not in wanted:
-                    continue
-                if (name, path.stem, seed) not in have:
-                    runs.append(measure(name, contender, path, seed))
+    # A fresh process for each job, as some peers keep what they learnt; seeds outermost, so that
+    # what is stopped early leaves whole rounds.
+    with ProcessPoolExecutor(options.workers, get_context("spawn"), max_tasks_per_child=1) as pool:
+        jobs = [
+            pool.submit(measure_all, path, seed, todo)
+            for seed in range(options.seeds)
+            for path in sorted(paths, key=size)
+            if (todo := [n for n in names if (n, path.stem, seed) not in have])
+        ]
+        for i, job in enumerate(jobs, 1):
+            runs += job.result()
             save(options.out, runs)
             options.out.with_suffix(".md").write_text(markdown(runs))
-        sys.stderr.write(f"seed {seed} done\n")
+            sys.stderr.write(f"{i} of {len(jobs)} sets and seeds\n")
 
 
 if __name__ == "__main__":
