@@ -4,12 +4,13 @@
     python benchmarks/deep_tables.py --data ../shared/data/adbench --seeds 1 --only vae,knn
 
 Protocol: ADBench's sets of up to --rows rows; half of the normal rows train, of which at most 500
-are kept; of the others at most 2,000 normal and 500 anomalous rows are judged. Every network, ours and theirs, learns for the same epochs with the
-same batches, its other settings as its library has them; GOAD and ICL, which make hundreds of views
-of every row, for fewer, here and there. DeepOD's GOAD and PyOD's AnoGAN are left out for their
-cost; PyOD's GAALs want columns in [0, 1] and are in adversarial.py. Those that learn from labels
-get ten labelled anomalies more, which are then not judged; they are in a table of their own. One
-thread; what was measured is kept in the JSON and not measured again.
+are kept; of the others at most 2,000 normal and 500 anomalous rows are judged. Every network, ours
+and theirs, learns for the same epochs with the same batches, its other settings as its library has
+them; GOAD and ICL, which make hundreds of views of every row, for fewer, here and there. DeepOD's
+GOAD and PyOD's AnoGAN are left out for their cost; PyOD's GAALs want columns in [0, 1] and are in
+adversarial.py. Those that learn from labels get ten labelled anomalies more, which are then not
+judged; they are in a table of their own. One thread; what was measured is kept in the JSON and not
+measured again.
 """
 
 from __future__ import annotations
