@@ -171,3 +171,8 @@ def test_a_service_that_is_not_there_is_worth_trying_again(
     code, out, _ = run("ready", "--json")
     assert code == 3
     assert json.loads(out)["dependencies"]["database"]["error"] == "OSError"
+
+
+def test_ready_x(run: Run) -> None:
+    print(run("ready", "--json"))
+    assert 0

@@ -40,7 +40,8 @@ MAY_IMPORT = {
     },
     "server": {"core", "data", "ops", "report"},
     "stream": {"core", "kernels", "data", "drift", "io", "judge", "model", "ops"},
-    "client": {"core"},
+    "caller": {"core"},
+    "client": {"caller", "core"},
     "cli": {
         "client", "core", "data", "io", "model", "run", "result", "series_model", "series_result",
         "report", "bench", "drift", "ops", "review", "server", "stream",

@@ -59,3 +59,22 @@ def test_features_that_stand_still_or_copy_others_leave_scores_finite() -> None:
         scores = detector.update(X)
     assert np.isfinite(scores).all()
     assert detector.score_one([0.0, 0.0, 1.0, 1.0]) > 100 * scores.max()
+
+
+@pytest.mark.parametrize("clip", [None, 1.0])
+def test_many_states_at_once_are_each_by_itself_to_the_last_bit(clip) -> None:
+    X, slots = stream(900, 5), np.random.default_rng(1).integers(0, 40, 900)
+    X[::50] *= 1e120  # beyond what is told apart
+    detector = StreamingGaussian(clip=clip, weight=0.05).fit(X[:100])
+    together, apart = (
+        type(detector.state_)(*(np.repeat(part[None], 50, axis=0) for part in detector.state_))
+        for _ in range(2)
+    )
+    scores = [detector._advance_each(together, slots[i : i + 300], X[i : i + 300])
+              for i in (0, 300, 600)]  # fmt: skip
+    one_by_one = super(StreamingGaussian, detector)._advance_each(apart, slots, X)
+    np.testing.assert_array_equal(np.concatenate(scores), one_by_one)
+    for some, others in zip(together, apart, strict=True):
+        np.testing.assert_array_equal(some, others)
+    assert (together.seen[40:] == detector.state_.seen).all()
+    assert (together.seen[:40] > detector.state_.seen).all()

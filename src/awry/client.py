@@ -6,39 +6,17 @@ import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, BinaryIO, Self
-from urllib.parse import quote
+from typing import Any, BinaryIO
 
-from awry.core.errors import AwryError
-from awry.core.optional import optional
+from awry.caller import Caller, ServiceError, path_of, refuse
+
+__all__ = ["ENDED", "Client", "ServiceError"]
 
 #: States in which a job stays.
 ENDED = ("done", "failed", "cancelled")
 
 
-class ServiceError(AwryError):
-    """What the service answered instead of a result.
-
-    Attributes
-    ----------
-    status : int
-        The HTTP status.
-    problem : dict
-        What is wrong: ``detail``, and where they are known ``field`` and ``remedy``.
-    """
-
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
-        self.status, self.problem = status, dict(problem)
-        text = str(self.problem.get("detail") or f"the service answered {status}")
-        if field := self.problem.get("field"):
-            text = f"{field}: {text}"
-        if remedy := self.problem.get("remedy"):
-            text += f"; {remedy}"
-        super().__init__(text)
-
-
-class Client:
+class Client(Caller):
     """Calls a service.
 
     Parameters
@@ -65,27 +43,7 @@ class Client:
         timeout: float = 60.0,
         http: Any = None,
     ) -> None:
-        key = key or os.environ.get("AWRY_API_KEY")
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
-        if http is None:
-            httpx = optional("httpx2", extra="server", needed_by="awry.Client")
-            http = httpx.Client(base_url=url, timeout=timeout)
-        self._http = http
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the connections."""
-        self._http.close()
+        super().__init__(url, key=key, timeout=timeout, http=http)
 
     # -- judging ----------------------------------------------------------------------------------
 
@@ -113,15 +71,19 @@ class Client:
 
     def datasets(self) -> list[dict[str, Any]]:
         """The data sets."""
-        return list(self._send("GET", "/v1/datasets").json())
+        return self._list("/v1/datasets")
+
+    def dataset(self, name: str) -> dict[str, Any]:
+        """What is known of a data set."""
+        return self._get(path_of("datasets", name))
 
     def stats(self, dataset: str) -> dict[str, Any]:
         """What the columns of a data set hold."""
-        return self._get(_path("datasets", dataset, "stats"))
+        return self._get(path_of("datasets", dataset, "stats"))
 
     def delete_dataset(self, dataset: str) -> None:
         """Delete a data set."""
-        self._send("DELETE", _path("datasets", dataset))
+        self._delete(path_of("datasets", dataset))
 
     # -- models -----------------------------------------------------------------------------------
 
@@ -131,45 +93,45 @@ class Client:
 
     def models(self) -> list[dict[str, Any]]:
         """The models."""
-        return list(self._send("GET", "/v1/models").json())
+        return self._list("/v1/models")
 
     def model(self, name: str, version: int | None = None) -> dict[str, Any]:
         """All that is known of a version; of the champion by default."""
         which = () if version is None else ("versions", version)
-        return self._get(_path("models", name, *which))
+        return self._get(path_of("models", name, *which))
 
     def promote(self, name: str, version: int, *, force: bool = False) -> dict[str, Any]:
         """Put a version in charge; with ``force`` also one that failed on the golden set."""
-        return self._post(_path("models", name, "promote"), {"version": version, "force": force})
+        return self._post(path_of("models", name, "promote"), {"version": version, "force": force})
 
     def rollback(self, name: str) -> dict[str, Any]:
         """Put the version in charge that was before."""
-        return self._post(_path("models", name, "rollback"), None)
+        return self._post(path_of("models", name, "rollback"), None)
 
     # -- rollout, drift and retraining ------------------------------------------------------------
 
     def shadow(self, name: str, version: int, **more: Any) -> dict[str, Any]:
         """Let a version judge what the champion answers, unseen; see :meth:`comparison`."""
-        return self._post(_path("models", name, "shadow"), {"version": version, **more})
+        return self._post(path_of("models", name, "shadow"), {"version": version, **more})
 
     def ab(
         self, name: str, version: int, share: float, *, key: str | None = None, **more: Any
     ) -> dict[str, Any]:
         """Let a version answer a share of the values of ``key``, or of the requests."""
         body = {"version": version, "share": share, "key": key, **more}
-        return self._post(_path("models", name, "ab"), body)
+        return self._post(path_of("models", name, "ab"), body)
 
     def challenger(self, name: str) -> dict[str, Any]:
         """The version that is tried."""
-        return self._get(_path("models", name, "challenger"))
+        return self._get(path_of("models", name, "challenger"))
 
     def end_trial(self, name: str) -> None:
         """Try it no longer."""
-        self._send("DELETE", _path("models", name, "challenger"))
+        self._delete(path_of("models", name, "challenger"))
 
     def comparison(self, name: str) -> dict[str, Any]:
         """Champion against challenger, with intervals."""
-        return self._get(_path("models", name, "comparison"))
+        return self._get(path_of("models", name, "comparison"))
 
     def golden(
         self,
@@ -178,60 +140,60 @@ class Client:
         labels: Sequence[int] | None = None,
     ) -> dict[str, Any]:
         """How the champion does on the golden set, once ``rows`` and ``labels`` are added."""
-        path = _path("models", name, "golden")
+        path = path_of("models", name, "golden")
         if rows is None:
             return self._get(path)
         return self._post(path, {"data": list(rows), "labels": list(labels or [])})
 
     def clear_golden(self, name: str) -> None:
         """Empty the golden set."""
-        self._send("DELETE", _path("models", name, "golden"))
+        self._delete(path_of("models", name, "golden"))
 
     def policies(self) -> list[dict[str, Any]]:
         """The policies of retraining."""
-        return list(self._send("GET", "/v1/policies").json())
+        return self._list("/v1/policies")
 
     def policy(self, name: str) -> dict[str, Any]:
         """The policy of a model, and what was last decided."""
-        return self._get(_path("policies", name))
+        return self._get(path_of("policies", name))
 
     def set_policy(self, name: str, *, enabled: bool = True, **policy: Any) -> dict[str, Any]:
         """Give a model a policy; see :class:`awry.ops.policy.Policy`."""
         body = {"policy": policy, "enabled": enabled}
-        return dict(self._send("PUT", _path("policies", name), json=body).json())
+        return self._put(path_of("policies", name), body)
 
     def remove_policy(self, name: str) -> None:
         """Take a model's policy away."""
-        self._send("DELETE", _path("policies", name))
+        self._delete(path_of("policies", name))
 
     def retrain(self, name: str) -> dict[str, Any]:
         """Train a model anew by its policy, now: a job, see :meth:`wait`."""
-        return self._post(_path("policies", name, "run"), None)
+        return self._post(path_of("policies", name, "run"), None)
 
     def drift(self, source: str, **filters: Any) -> Iterator[dict[str, Any]]:
         """Drift reports of a data set, or of what a model is asked, the newest first."""
-        return self._pages(_path("drift", source), filters)
+        return self._pages(path_of("drift", source), filters)
 
     def compare_drift(
         self, dataset: str, *, reference: str | None = None, model: str | None = None, **more: Any
     ) -> dict[str, Any]:
         """Compare a data set with another, or with what a model learnt from: a job."""
         body = {"reference": reference, "model": model, **more}
-        return self._post(_path("drift", dataset), body)
+        return self._post(path_of("drift", dataset), body)
 
     # -- jobs -------------------------------------------------------------------------------------
 
     def job(self, job: str) -> dict[str, Any]:
         """How far a job is."""
-        return self._get(_path("jobs", job))
+        return self._get(path_of("jobs", job))
 
     def jobs(self, *, limit: int = 100) -> list[dict[str, Any]]:
         """The newest jobs."""
-        return list(self._send("GET", "/v1/jobs", params={"limit": limit}).json())
+        return self._list("/v1/jobs", limit=limit)
 
     def cancel(self, job: str) -> dict[str, Any]:
         """Stop a job."""
-        return self._post(_path("jobs", job, "cancel"), None)
+        return self._post(path_of("jobs", job, "cancel"), None)
 
     def wait(self, job: str, *, timeout: float = 600.0, every: float = 0.2) -> dict[str, Any]:
         """The job when it is done.
@@ -259,10 +221,9 @@ class Client:
         self, job: str, *, flagged: bool = False, page: int = 1_000
     ) -> Iterator[dict[str, Any]]:
         """The rows of a batch job's result, fetched page by page."""
-        offset = 0
+        path, offset = path_of("jobs", job, "result"), 0
         while True:
-            asked = {"offset": offset, "limit": page, "flagged": flagged}
-            rows = self._send("GET", _path("jobs", job, "result"), params=asked).json()["rows"]
+            rows = self._get(path, offset=offset, limit=page, flagged=flagged)["rows"]
             yield from rows
             offset += len(rows)
             if len(rows) < page:
@@ -272,11 +233,11 @@ class Client:
         """Write a batch job's result to ``path`` as Parquet and return it."""
         target = Path(path)
         draft = target.with_name(f".{target.name}.part")
-        address = _path("jobs", job, "result.parquet")
+        address = path_of("jobs", job, "result.parquet")
         with self._http.stream("GET", address, headers=self._headers) as answer:
             if answer.status_code != 200:
                 answer.read()
-                _refuse(answer)
+                refuse(answer)
             try:
                 with draft.open("wb") as file:
                     for piece in answer.iter_bytes():
@@ -307,37 +268,64 @@ class Client:
 
     def event(self, event: int) -> dict[str, Any]:
         """An event with its reasons and what was said of it."""
-        return self._get(_path("events", event))
+        return self._get(path_of("events", event))
 
     def picture(self, event: int) -> str:
         """The picture of an event, as SVG."""
-        return str(self._send("GET", _path("events", event, "picture.svg")).text)
+        return str(self._send("GET", path_of("events", event, "picture.svg")).text)
 
     def feedback(self, event: int, verdict: str, *, note: str = "") -> dict[str, Any]:
         """Say of an event that it is ``"confirmed"`` or a ``"false_alarm"``."""
         body = {"verdict": verdict, "note": note}
-        return self._post(_path("events", event, "feedback"), body)
+        return self._post(path_of("events", event, "feedback"), body)
 
     def set_status(self, event: int, status: str) -> dict[str, Any]:
         """Make an event ``"open"``, ``"acknowledged"`` or ``"resolved"``."""
-        return self._post(_path("events", event, "status"), {"status": status})
+        return self._post(path_of("events", event, "status"), {"status": status})
 
     def event_counts(self, source: str | None = None) -> dict[str, Any]:
         """How many events there are of each status and verdict."""
-        asked = {} if source is None else {"source": source}
-        return dict(self._send("GET", "/v1/events/counts", params=asked).json())
+        return self._get("/v1/events/counts", source=source)
 
     def rates(self, source: str, **span: Any) -> list[dict[str, Any]]:
         """What was judged and flagged each hour; ``span`` is ``since`` and ``until``."""
-        return list(self._send("GET", "/v1/rates", params={"source": source, **span}).json())
+        return self._list("/v1/rates", source=source, **span)
+
+    def rates_now(self, source: str, *, minutes: int = 5) -> dict[str, Any]:
+        """What is judged and flagged just now."""
+        return self._get("/v1/rates/now", source=source, minutes=minutes)
 
     def ready(self) -> dict[str, Any]:
         """Whether what the service depends on answers; asks without raising where it does not."""
         answer = self._http.get("/ready")
         # A part that does not answer is told as 503, with which one it is.
         if answer.status_code not in (200, 503):
-            _refuse(answer)
+            refuse(answer)
         return dict(answer.json())
+
+    def health(self) -> dict[str, Any]:
+        """That the process lives, and its version."""
+        return self._get("/health")
+
+    # -- review -----------------------------------------------------------------------------------
+
+    def question(self, model: str) -> dict[str, Any]:
+        """The event of ``model`` that is best asked about next, and how far the review is."""
+        return self._get("/v1/review", model=model)
+
+    def answer(self, model: str, event: int, verdict: str, *, note: str = "") -> dict[str, Any]:
+        """Answer a question, as :meth:`feedback` does, and get the next."""
+        body = {"model": model, "event": event, "verdict": verdict, "note": note}
+        return self._post("/v1/review", body)
+
+    def proposed_threshold(self, model: str, *, rate: float | None = None) -> dict[str, Any]:
+        """The threshold that verdicts speak for; ``rate`` is the share of normal items that may be
+        flagged."""
+        return self._get("/v1/review/threshold", model=model, rate=rate)
+
+    def apply_threshold(self, model: str, *, rate: float | None = None) -> dict[str, Any]:
+        """Keep a version with that threshold; it answers once it is promoted."""
+        return self._post("/v1/review/threshold", {"model": model, "rate": rate})
 
     # -- alerts -----------------------------------------------------------------------------------
 
@@ -348,7 +336,7 @@ class Client:
     def set_alert_rules(self, rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Put ``rules`` in the place of all there are."""
         body = {"rules": list(rules)}
-        return list(self._send("PUT", "/v1/alerts/rules", json=body).json()["rules"])
+        return list(self._put("/v1/alerts/rules", body)["rules"])
 
     def alerts(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """Alerts, those that began last first; ``filters`` are ``state`` (``"firing"`` or
@@ -357,7 +345,7 @@ class Client:
 
     def acknowledge(self, alert: int) -> dict[str, Any]:
         """Say that somebody sees to an alert: it is not told again, nor escalated."""
-        return self._post(_path("alerts", alert, "acknowledge"), None)
+        return self._post(path_of("alerts", alert, "acknowledge"), None)
 
     def alert_deliveries(self, **filters: Any) -> Iterator[dict[str, Any]]:
         """What sinks were to be told; ``filters`` are ``state`` (``"waiting"``, ``"done"`` or
@@ -367,38 +355,3 @@ class Client:
     def audit(self) -> Iterator[dict[str, Any]]:
         """Who did what, the newest first."""
         return self._pages("/v1/audit", {})
-
-    # -- sending ----------------------------------------------------------------------------------
-
-    def _pages(self, path: str, filters: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        asked = {name: value for name, value in filters.items() if value is not None}
-        while True:
-            page = self._send("GET", path, params=asked).json()
-            yield from page["rows"]
-            if page["next"] is None:
-                return
-            asked["cursor"] = page["next"]
-
-    def _get(self, path: str) -> dict[str, Any]:
-        return dict(self._send("GET", path).json())
-
-    def _post(self, path: str, body: Any) -> dict[str, Any]:
-        return dict(self._send("POST", path, json=body).json())
-
-    def _send(self, method: str, path: str, **more: Any) -> Any:
-        answer = self._http.request(method, path, headers=self._headers, **more)
-        if answer.status_code >= 400:
-            _refuse(answer)
-        return answer
-
-
-def _path(*parts: object) -> str:
-    return "/".join(["/v1", *(quote(str(part), safe="") for part in parts)])
-
-
-def _refuse(answer: Any) -> None:
-    try:
-        problem = answer.json()
-    except ValueError:
-        problem = {}
-    raise ServiceError(answer.status_code, problem if isinstance(problem, dict) else {})

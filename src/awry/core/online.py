@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -42,6 +43,23 @@ class Online(Detector):
     def _advance(self, state: Any, X: Any) -> FloatArray:
         """Scores of the items, each before it is learnt."""
         raise NotImplementedError
+
+    def _advance_each(self, states: Any, slots: IntArray, X: Any) -> FloatArray:
+        """Scores (n,) of items of many states, each item learnt by its own.
+
+        Parameters
+        ----------
+        states : named tuple of arrays (s, …)
+            A state for each slot, changed in place.
+        slots : ndarray of shape (n,)
+            Whose state an item belongs to.
+        """
+        out = np.empty(len(X))
+        order = np.argsort(slots, kind="stable")
+        cuts = np.flatnonzero(np.diff(slots[order])) + 1
+        for rows in np.split(order, cuts):
+            out[rows] = self._advance(state_at(states, int(slots[rows[0]])), X[rows])
+        return out
 
     if TYPE_CHECKING:
 
@@ -125,7 +143,17 @@ class StreamDetector(Online):
 
 def own_copy(state: Any) -> Any:
     """A copy of a state, to try what would come next."""
+    return _mapped(np.copy, state)
+
+
+def state_at(states: Any, slot: int) -> Any:
+    """One of many states kept in arrays (s, …), a view of these."""
+    return _mapped(lambda part: part[slot], states)
+
+
+def _mapped(change: Callable[[Any], Any], state: Any) -> Any:
+    """A state with each of its arrays changed."""
     if isinstance(state, np.ndarray):
-        return state.copy()
-    copies = [own_copy(part) for part in state]
-    return type(state)(*copies) if hasattr(state, "_fields") else tuple(copies)
+        return change(state)
+    parts = [_mapped(change, part) for part in state]
+    return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)

@@ -22,35 +22,66 @@ def run(x, mean, root, seen, weight, prior, ridge, clip, learn, out):  # type: i
     clip : distance beyond which a row pulls no more than at it
     learn : whether each row is learnt before the next is scored
     """
-    d = len(mean)
-    gap, solved, ones = np.empty(d), np.empty(d), np.zeros(d)
+    scratch = np.zeros((3, len(mean)))
     for i in range(x.shape[0]):
-        for j in range(d):
-            gap[j] = x[i, j] - mean[j]
-        _solve(root, gap, solved)
-        square = 0.0
-        for j in range(d):
-            square += solved[j] * solved[j]
-        out[i] = square
-        if not learn:
-            continue
-        share = max(weight, 1.0 / (seen[0] + prior + 1.0))
-        pull = 1.0 if square <= clip * clip else clip / np.sqrt(square)
-        kept = np.sqrt(1.0 - share)
-        for j in range(d):
-            gap[j] *= pull
-            mean[j] += share * gap[j]
-            for k in range(j + 1):
-                root[j, k] *= kept
-        for j in range(d):
-            gap[j] *= np.sqrt(share * (1.0 - share))
-        _add(root, gap, 0)
-        # The unit matrix is put in a diagonal element at a time; all of it would cost d^3.
-        turn = seen[0] % d
-        ones[turn] = np.sqrt(share * ridge * d)
-        _add(root, ones, turn)
-        ones[:] = 0.0
-        seen[0] += 1
+        out[i] = _step(
+            x[i], mean, root, seen, weight, prior, ridge, clip, learn, scratch
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def run_each(x, slots, center, scale, far, mean, root, seen, weight, prior, ridge, clip, out):  # type: ignore[no-untyped-def]
+    """The same for rows of many states, each row standardised and learnt by its own.
+
+    Parameters
+    ----------
+    x : (n, d) not standardised
+    slots : (n,) whose state a row belongs to: the place in the arrays that follow
+    center, scale, mean : (s, d)
+    far : bound of a standardised value
+    root : (s, d, d)
+    seen : (s, 1)
+    """
+    row, scratch = np.empty(x.shape[1]), np.zeros((3, x.shape[1]))
+    for i in range(x.shape[0]):
+        at = slots[i]
+        for j in range(x.shape[1]):
+            row[j] = min(max((x[i, j] - center[at, j]) / scale[at, j], -far), far)
+        out[i] = _step(
+            row, mean[at], root[at], seen[at], weight, prior, ridge, clip, True, scratch
+        )  # fmt: skip
+
+
+@njit(cache=True, nogil=True)
+def _step(x, mean, root, seen, weight, prior, ridge, clip, learn, scratch):  # type: ignore[no-untyped-def]
+    """The squared distance of a row ``x``, which is then learnt; ``scratch[2]`` is 0 throughout."""
+    d, gap, solved, ones = len(mean), scratch[0], scratch[1], scratch[2]
+    for j in range(d):
+        gap[j] = x[j] - mean[j]
+    _solve(root, gap, solved)
+    square = 0.0
+    for j in range(d):
+        square += solved[j] * solved[j]
+    if not learn:
+        return square
+    share = max(weight, 1.0 / (seen[0] + prior + 1.0))
+    pull = 1.0 if square <= clip * clip else clip / np.sqrt(square)
+    kept = np.sqrt(1.0 - share)
+    for j in range(d):
+        gap[j] *= pull
+        mean[j] += share * gap[j]
+        for k in range(j + 1):
+            root[j, k] *= kept
+    for j in range(d):
+        gap[j] *= np.sqrt(share * (1.0 - share))
+    _add(root, gap, 0)
+    # The unit matrix is put in a diagonal element at a time; all of it would cost d^3.
+    turn = seen[0] % d
+    ones[turn] = np.sqrt(share * ridge * d)
+    _add(root, ones, turn)
+    ones[:] = 0.0
+    seen[0] += 1
+    return square
 
 
 @njit(cache=True, nogil=True)

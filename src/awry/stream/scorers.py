@@ -59,14 +59,15 @@ class KeyScorer(Scorer):
         assert keys is not None
         assert isinstance(self.detector, Online)
         slots = self.store.slots(keys)
-        out = np.empty(len(X))
-        order = np.argsort(slots, kind="stable")
-        cuts = np.flatnonzero(np.diff(slots[order])) + 1
-        for rows in np.split(order, cuts):
-            slot = int(slots[rows[0]])
-            state = _view(self._first, self.store.arrays, slot, "")
-            out[rows] = self.detector._advance(state, X[rows])
-        return out
+        return self.detector._advance_each(self._states(self._first), slots, X)
+
+    def _states(self, like: Any, path: str = "") -> Any:
+        """The states of all slots in the form of one: its arrays are the store's own."""
+        if isinstance(like, np.ndarray):
+            assert self.store is not None
+            return self.store.arrays[path]
+        parts = [self._states(part, f"{path}.{i}") for i, part in enumerate(like)]
+        return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)
 
 
 class ModelScorer:
@@ -127,11 +128,3 @@ def _collect(state: Any, parts: dict[str, Any], path: str = "") -> None:
         raise DataError("the detector's state is not of fixed size", remedy="leave out --per-key")
     for i, part in enumerate(state):
         _collect(part, parts, f"{path}.{i}")
-
-
-def _view(like: Any, arrays: dict[str, Any], slot: int, path: str) -> Any:
-    """The state kept in ``slot``: its arrays are the store's own."""
-    if isinstance(like, np.ndarray):
-        return arrays[path][slot]
-    parts = [_view(part, arrays, slot, f"{path}.{i}") for i, part in enumerate(like)]
-    return type(like)(*parts) if hasattr(like, "_fields") else tuple(parts)

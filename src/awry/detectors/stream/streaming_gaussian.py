@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve
 
 from awry.core.card import Card
-from awry.core.inputs import FloatArray
+from awry.core.inputs import FloatArray, IntArray
 from awry.core.online import StreamDetector
 from awry.core.params import any_of, integer, nothing, real
 from awry.core.series import robust_moments
@@ -121,13 +121,24 @@ class StreamingGaussian(StreamDetector):
         return _State(*robust_moments(X), np.zeros(d), np.eye(d), np.zeros(1, dtype=np.int64))
 
     def _run(self, state: _State, X: FloatArray, learn: bool) -> FloatArray:
-        out, d = np.empty(len(X)), X.shape[1]
-        clip = np.inf if self.clip is None else self.clip * np.sqrt(d)
+        out = np.empty(len(X))
         kernels.run(
             self._standard(state, X), state.mean, state.root, state.seen,
-            self.weight, float(d), self.ridge, clip, learn, out,
+            *self._settings(X.shape[1]), learn, out,
         )  # fmt: skip
         return out
+
+    def _advance_each(self, states: _State, slots: IntArray, X: FloatArray) -> FloatArray:
+        out = np.empty(len(X))
+        kernels.run_each(
+            X, slots, states.center, states.scale, _FAR, states.mean, states.root, states.seen,
+            *self._settings(X.shape[1]), out,
+        )  # fmt: skip
+        return out
+
+    def _settings(self, d: int) -> tuple[float, float, float, float]:
+        clip = np.inf if self.clip is None else self.clip * np.sqrt(d)
+        return self.weight, float(d), self.ridge, float(clip)
 
     def _standard(self, state: _State, X: FloatArray) -> FloatArray:
         scaled = (X - state.center) / state.scale
