@@ -143,7 +143,7 @@ class StreamDetector(Online):
 
 def own_copy(state: Any) -> Any:
     """A copy of a state, to try what would come next."""
-    return _mapped(np.copy, state)
+    return _mapped(lambda part: part.copy(), state)
 
 
 def state_at(states: Any, slot: int) -> Any:
