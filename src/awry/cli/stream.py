@@ -179,7 +179,7 @@ def stream(
         sink.rows = "dead"
         told.append(sink)
     settings = _settings(databases[0] if databases else options["state"])
-    with _errors_told(), contextlib.closing(Store(settings)) as store:
+    with _errors_told(settings), contextlib.closing(Store(settings)) as store:
         worker = Worker(
             open_source(source), _plan(source, settings, store, options), store, told,
             name=options["name"], keep_scores=bool(databases), batch=options["batch"],
@@ -261,18 +261,22 @@ def _run(worker: Worker, metrics_port: int | None, metrics_host: str, quiet: boo
 
 
 @contextlib.contextmanager
-def _errors_told() -> Iterator[None]:
+def _errors_told(settings: Settings) -> Iterator[None]:
     """What other programs' failures come to, in a line."""
     import sqlalchemy as sa
 
     from awry.core.errors import AwryError
+    from awry.stream.patience import cannot_write
 
     try:
         yield
     except AwryError as error:
         raise click.ClickException(str(error)) from error
     except sa.exc.DBAPIError as error:
-        raise click.ClickException(f"the database does not answer: {error.orig}") from error
+        words = cannot_write(error, sa.make_url(settings.database_url))
+        raise click.ClickException(
+            words or f"the database does not answer: {error.orig}"
+        ) from error
 
 
 @contextlib.contextmanager

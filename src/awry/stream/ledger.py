@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import repeat
+from itertools import chain, islice, repeat
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from awry.ops.tables import (
 )
 from awry.stream.incidents import add_rates, join_incidents
 from awry.stream.lane import Lane
+from awry.stream.patience import outlast
 from awry.stream.records import Judged
 
 #: Bytes kept of a message that could not be judged.
@@ -58,32 +59,38 @@ class Ledger:
         self._found: dict[tuple[str, int], int | None] = {}
         #: CPU seconds that writing down states has taken.
         self.saving = 0.0
-        driver: Any = store.engine.dialect.loaded_dbapi
-        #: What is raised where the database does not answer for now.
-        self.failures = (sa.exc.OperationalError, driver.OperationalError)
 
     def open(self, topic: str, partition: int) -> tuple[bytes | None, KeySpill]:
         """The state of a partition, None where it is new, and where its keys' records are."""
+        state = outlast(self._store, lambda: self._open(topic, partition))
+        return state, KeySpill(self._store, self.stream, lane_key(topic, partition))
+
+    def _open(self, topic: str, partition: int) -> bytes | None:
         where = (clip(topic, 255), partition)
         at = self._at(where)
         with self._store.read() as connection:
             self._found[where] = connection.scalar(sa.select(stream_offsets.c.next).where(*at))
-            state = connection.scalar(
+            state: bytes | None = connection.scalar(
                 sa.select(stream_states.c.state).where(
                     stream_states.c.stream == self.stream,
                     stream_states.c.key == lane_key(topic, partition),
                 )
             )
-        return state, KeySpill(self._store, self.stream, lane_key(topic, partition))
+        return state
 
     def commit(self, lanes: Sequence[Lane]) -> None:
-        """Keep what came out of ``lanes`` and where they are.
+        """Keep what came out of ``lanes`` and where they are, also where that takes several tries.
 
         Raises
         ------
         TakenOverError
             Where another worker moved an offset; nothing was kept.
+        AwryError
+            Where the database does not answer for long, or cannot write; nothing was kept.
         """
+        outlast(self._store, lambda: self._commit(lanes))
+
+    def _commit(self, lanes: Sequence[Lane]) -> None:
         moved: dict[tuple[str, int], int] = {}
         new: list[dict[str, Any]] = []
         try:
@@ -219,22 +226,28 @@ class Ledger:
     def _keep_state(self, connection: sa.Connection, lane: Lane) -> None:
         name = lane_key(lane.topic, lane.partition)
         begun = time.thread_time()
-        records = [(name, lane.save())]
+        state = lane.save()
         self.saving += time.thread_time() - begun
+        records = iter([(name, state)])
         if lane.store is not None:
-            records += [(_inner(name, key), data) for key, data in lane.store.changed()]
-        now = time.time()
-        _replace(connection, [(self.stream, key, data, now) for key, data in records])
+            head = f"{name}#"
+            inner = ((_inner(head, key), data) for key, data in lane.store.changed())
+            records = chain(records, inner)
+        while some := list(islice(records, _AT_ONCE)):
+            _replace(connection, self.stream, some)
 
 
 class KeySpill:
     """Records of keys, kept beside the state of their partition."""
 
     def __init__(self, store: Store, stream: str, lane: str) -> None:
-        self._store, self._stream, self._lane = store, stream, lane
+        self._store, self._stream, self._head = store, stream, f"{lane}#"
 
     def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
-        names = {_inner(self._lane, key): key for key in keys}
+        return outlast(self._store, lambda: self._load(keys))
+
+    def _load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        names = {_inner(self._head, key): key for key in keys}
         asked, found = list(names), {}
         with self._store.read() as connection:
             for at in range(0, len(asked), _AT_ONCE):
@@ -279,8 +292,9 @@ def summary(episode: dict[str, Any]) -> str:
     return f"{count}{who}" + (f": {why}" if why else "")
 
 
-def _inner(lane: str, key: str) -> str:
-    return clip(f"{lane}#{key}", 300)
+def _inner(head: str, key: str) -> str:
+    """What a key's record is called; ``head`` is its partition and a ``#``."""
+    return clip(head + key, 300)
 
 
 def _finite(value: float) -> float | None:
@@ -304,16 +318,23 @@ def _times(part: Judged, now: float) -> list[float]:
     return np.where(np.isfinite(part.times), part.times, now).tolist()  # type: ignore[no-any-return]
 
 
-def _replace(connection: sa.Connection, rows: list[tuple[str, str, bytes, float]]) -> None:
-    """Put states in the place of older ones."""
+def _replace(connection: sa.Connection, stream: str, records: Sequence[tuple[str, bytes]]) -> None:
+    """Put states in the place of older ones, all in one statement."""
     driver: Any = connection.connection.driver_connection
-    mark = "%s" if connection.dialect.name == "postgresql" else "?"
-    statement = (
-        f"INSERT INTO stream_states VALUES ({mark}, {mark}, {mark}, {mark}) "  # noqa: S608
+    change = (
         "ON CONFLICT (stream, key) DO UPDATE SET state = excluded.state, updated = excluded.updated"
     )
+    now = time.time()
     if connection.dialect.name == "postgresql":
-        with driver.cursor() as cursor:
-            cursor.executemany(statement, rows)
+        names, states = map(list, zip(*records, strict=True))
+        # Binary, or each byte would be two of text.
+        rows = "SELECT %s, key, state, %s FROM unnest(%s::text[], %b::bytea[]) AS new (key, state)"
+        driver.execute(
+            f"INSERT INTO stream_states {rows} {change}",
+            (stream, now, names, states),
+        )
     else:
-        driver.executemany(statement, rows)
+        driver.executemany(
+            f"INSERT INTO stream_states VALUES (?, ?, ?, ?) {change}",  # noqa: S608
+            [(stream, key, state, now) for key, state in records],
+        )

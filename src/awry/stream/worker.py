@@ -25,8 +25,6 @@ log = logging.getLogger(__name__)
 SEVERITIES = ("", "warning", "critical", "emergency")
 #: A state that takes long to write is written less often: so much of the time at most.
 _SHARE = 0.1
-#: Seconds between tries when the database does not answer, and after how many to give up.
-_RETRY, _PATIENCE = 1.0, 60.0
 #: Upper ends, in seconds, of the steps in which latencies are counted.
 LATENCIES = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, np.inf)
 
@@ -120,6 +118,10 @@ class Worker:
                 for lane in self.lanes.values():
                     lane.drain()
             self._commit(self.lanes.values())
+        except BaseException:
+            # A source that gives its partitions back must not have them kept after all.
+            self.lanes.clear()
+            raise
         finally:
             self.source.close()
             for sink in self.sinks:
@@ -163,7 +165,8 @@ class Worker:
         for lane in changed:
             lane.outbox = self._messages(lane)
         try:
-            self._keep(changed)
+            # Whether it was kept is not known where an answer is missing: the offset tells.
+            self._ledger.commit(changed)
         except TakenOverError as error:
             log.warning("%s", error)
             if not leaving:
@@ -173,20 +176,6 @@ class Worker:
         for lane in changed:
             self._told(lane)
         self._since, self._waiting = time.monotonic(), 0
-
-    def _keep(self, lanes: list[Lane]) -> None:
-        until = time.monotonic() + _PATIENCE
-        while True:
-            try:
-                self._ledger.commit(lanes)
-            except self._ledger.failures as error:
-                # Whether it was kept is not known. Where it was, the offset tells.
-                if time.monotonic() > until:
-                    raise AwryError(f"the database does not answer: {error}") from error
-                log.warning("the database does not answer, trying again: %s", error)
-                time.sleep(_RETRY)
-            else:
-                return
 
     def _again(self, lanes: list[Lane]) -> None:
         """Begin partitions anew from what is kept."""
