@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 
 from awry.core.errors import ModelError
 from awry.core.inputs import IntArray
+
+#: Records written down in one go.
+_AT_ONCE = 500
 
 
 class Spill(Protocol):
@@ -78,25 +81,33 @@ class KeyStore:
     def slots(self, keys: Sequence[str]) -> IntArray:
         """Where the record of each key is, shape (n,), until the next call."""
         slots, dirty = self._slots, self._dirty
-        missing = [key for key in dict.fromkeys(keys) if key not in slots]
-        for key in keys:
+        # By their last use, the latest at the end.
+        distinct = list(dict.fromkeys(reversed(keys)))[::-1]
+        missing = []
+        for key in distinct:
             if key in slots:
                 slots.move_to_end(key)
                 dirty[key] = slots[key]
+            else:
+                missing.append(key)
         if missing:
             away = self._spill.load(missing)
             for key in missing:
                 slots[key] = dirty[key] = slot = self._take()
                 self._read(slot, away.get(key))
-        return np.array([slots[key] for key in keys], dtype=np.int64)
+        return np.fromiter(map(slots.__getitem__, keys), dtype=np.int64, count=len(keys))
 
-    def changed(self) -> list[tuple[str, bytes]]:
+    def changed(self) -> Iterator[tuple[str, bytes]]:
         """The records asked for since the last ``settle``, to be put away by the caller."""
-        parts = list(self.arrays.values())
-        return [
-            (key, b"".join([part[slot].tobytes() for part in parts]))
-            for key, slot in self._dirty.items()
-        ]
+        names, slots = list(self._dirty), list(self._dirty.values())
+        for at in range(0, len(names), _AT_ONCE):
+            some = slots[at : at + _AT_ONCE]
+            parts = [
+                part[some].reshape(len(some), self._start[name].size).view(np.uint8)
+                for name, part in self.arrays.items()
+            ]
+            records = map(bytes, np.hstack(parts))
+            yield from zip(names[at : at + _AT_ONCE], records, strict=True)
 
     def settle(self) -> None:
         """What ``changed`` gave has been put away."""
