@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import csv, parquet
-from tests.servers import awry_server, free_port
+from tests.servers import awry_server, free_port, wait_until
 
 pytest.importorskip("fastapi")
 
@@ -35,7 +35,13 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
     keys = {role: Keys(store).create(role, role) for role in ("read", "write", "admin")}
     store.close()
     with awry_server(
-        home=home, require_key=True, rate=1e6, burst=10**6, poll_seconds=0.02, max_rows=1_000
+        home=home,
+        require_key=True,
+        rate=1e6,
+        burst=10**6,
+        poll_seconds=0.02,
+        max_rows=1_000,
+        alert_seconds=0.2,
     ) as url:
         yield url, keys
 
@@ -170,9 +176,114 @@ def test_a_service_that_is_not_there_is_worth_trying_again(
     monkeypatch.setattr(Store, "ping", gone)
     code, out, _ = run("ready", "--json")
     assert code == 3
+    assert json.loads(out)["status"] == "ok", "the process lives"
     assert json.loads(out)["dependencies"]["database"]["error"] == "OSError"
 
 
-def test_ready_x(run: Run) -> None:
-    print(run("ready", "--json"))
-    assert 0
+def test_a_version_is_tried_and_compared(run: Run, files: Path) -> None:
+    run("upload", "tried", files / "payments.csv")
+    for _ in range(2):
+        run("train", "trial", "tried", "--method", "mcd", "--wait")
+    assert run("shadow", "trial", 2)[1] == (
+        "version 2 of trial is tried in the shadow beside version 1\n"
+    )
+    assert answer(run("ab", "trial", 2, 0.25, "--key", "hour", "--json"))["stage"] == "ab"
+    assert "on 0.25 of requests" in run("challenger", "trial")[1]
+    run("detect", files / "payments.csv", "--model", "trial")
+    assert "version 1" in run("comparison", "trial")[1]
+    assert answer(run("comparison", "trial", "--json"))["challenger"] == 2
+    assert run("challenger", "trial", "--end")[1] == "no version of trial is tried\n"
+    assert run("challenger", "trial")[0] == 2
+
+    labelled = PAYMENTS.append_column("label", pa.array([0] * 299 + [1])).slice(200)
+    csv.write_csv(labelled, files / "golden.csv")
+    found = answer(run("golden", "trial", files / "golden.csv", "--json", role="write"))
+    assert (found["rows"], found["anomalies"], found["recall"]) == (100, 1, 1.0)
+    assert run("golden", "trial", files / "golden.csv", "--label", "hour2")[0] == 2
+    assert answer(run("golden", "trial", "--clear", "--json"))["rows"] == 0
+
+
+def test_drift_and_retraining(run: Run, files: Path) -> None:
+    moved = PAYMENTS.set_column(0, "amount", pa.array(PAYMENTS["amount"].to_numpy() + 500.0))
+    csv.write_csv(moved, files / "moved.csv")
+    for name, file in (("before", "payments.csv"), ("after", "moved.csv")):
+        run("upload", name, files / file)
+    run("train", "watched", "before", "--method", "mcd", "--wait")
+    for against in (("--reference", "before"), ("--model", "watched")):
+        (report,) = answer(run("drift", "after", *against, "--wait", "--json"))
+        assert report["drifted"]
+    assert "amount" in run("drift", "after")[1]
+    assert answer(run("drift", "after", "--steady", "--json")) == []
+    assert len(answer(run("drift", "after", "--json"))) == 2
+
+    made = answer(run("policies", "watched", "-p", "every_hours=12", "--json"))
+    assert (made["policy"]["every_hours"], made["enabled"]) == (12, True)
+    off = answer(run("policies", "watched", "--off", "--json"))
+    assert (off["policy"], off["enabled"]) == (made["policy"], False)
+    assert [one["model"] for one in answer(run("policies", "--json"))] == ["watched"]
+    assert "every_hours" in run("policies", "watched", "-p", "every_hours=0")[2]
+    assert run("retrain", "watched", role="write")[1].startswith("job ")
+    assert run("policies", "watched", "--remove")[1] == "watched has no policy any more\n"
+    assert answer(run("policies", "--json")) == []
+
+
+def test_what_was_found_is_asked_about(run: Run, files: Path) -> None:
+    run("upload", "asked", files / "payments.csv")
+    run("train", "judge", "asked", "--method", "mcd", "-t", "0.02", "--wait")
+    run("detect", "--dataset", "asked", "--model", "judge")
+    (oddest, *_) = answer(run("anomalies", "--source", "asked", "--json"))
+    assert oddest["model"] == "judge"
+    assert "asked" in run("incidents", "--source", "asked")[1]
+    assert "job" not in run("rates", "asked")[1]
+    (hour,) = answer(run("rates", "asked", "--json"))
+    assert hour["rows"] == 300
+    assert answer(run("rates", "asked", "--now", 5, "--json"))["rows"] == 0, "no requests"
+
+    state = answer(run("review", "judge", "--json", role="read"))
+    first, left = state["question"]["id"], state["left"]
+    assert state["question"]["reasons"][0]["column"] == "amount", "the planted one"
+    state = answer(run("review", "judge", first, "confirmed", "--note", "theft", "--json"))
+    assert (state["confirmed"], state["left"]) == (1, left - 1)
+    assert state["question"]["id"] != first
+    assert f"1 confirmed, 0 false alarms, {left - 1} left" in run("review", "judge")[1]
+    assert "ID and a verdict" in run("review", "judge", first)[2]
+    assert answer(run("counts", "--source", "asked", "--json"))["verdict"] == {"confirmed": 1}
+    assert run("status", first, "resolved")[1] == f"event {first} is resolved\n"
+    assert run("picture", first, "-o", files / "it.svg")[0] == 0
+    assert "<svg" in (files / "it.svg").read_text()
+
+    told = answer(run("threshold", "judge", "--rate", 0.1, "--json"))
+    assert told["marks"] == 1
+    assert run("threshold", "judge", "--rate", 0.1, "--apply")[1].startswith("judge has version 2")
+
+    assert run("delete", "asked")[1] == "asked is deleted\n"
+    assert run("datasets", "asked")[0] == 2
+
+
+def test_rules_and_alerts(run: Run, files: Path) -> None:
+    file = files / "rules.json"
+    rule = {"name": "odd", "kind": "event", "at_least": "warning"}
+    file.write_text(json.dumps({"rules": [rule]}))
+    (made,) = answer(run("rules", file, "--json"))
+    assert made["name"] == "odd"
+    file.write_text(json.dumps([made | {"severity": "critical"}]))
+    assert "critical" in run("rules", file)[1], "what --json prints is taken back"
+    assert answer(run("rules", "--json", role="read"))[0]["severity"] == "critical"
+
+    file.write_text(json.dumps([rule | {"window": -1}]))
+    code, _, err = run("rules", file)
+    assert (code, "rules.0.window: " in err) == (2, True), err
+    file.write_text("{")
+    assert "is no JSON" in run("rules", file)[2]
+    file.write_text("[]")
+    assert "role admin" in run("rules", file, role="read")[2]
+
+    run("upload", "alarming", files / "payments.csv")
+    run("detect", "--dataset", "alarming", "--method", "mcd")
+    wait_until(lambda: bool(answer(run("alerts", "--state", "firing", "--json"))))
+    alert = answer(run("alerts", "--rule", "odd", "--json"))[0]
+    assert "odd" in run("alerts", "--severity", "warning")[1]
+    assert run("acknowledge", alert["id"])[1].startswith(f"alert {alert['id']} is seen to by ")
+    assert answer(run("deliveries", "--json")) == [], "there are no sinks"
+    done = [one["action"] for one in answer(run("audit", "--limit", 5, "--json"))]
+    assert "acknowledge" in done

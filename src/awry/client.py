@@ -352,6 +352,6 @@ class Client(Caller):
         ``"dead"``) and ``sink``."""
         return self._pages("/v1/alerts/deliveries", filters)
 
-    def audit(self) -> Iterator[dict[str, Any]]:
-        """Who did what, the newest first."""
-        return self._pages("/v1/audit", {})
+    def audit(self, **filters: Any) -> Iterator[dict[str, Any]]:
+        """Who did what, the newest first; ``limit`` is how many a page has."""
+        return self._pages("/v1/audit", filters)

@@ -29,7 +29,7 @@ _COMMANDS = {
     "bench": ("bench", "Run a published benchmark beside other libraries."),
     "stream": ("stream", "Judge events as they come, from Kafka, files and others."),
     "serve": ("serve", "Serve detection over HTTP."),
-    "remote": ("remote", "Ask a service: data sets, models, jobs, events."),
+    "remote": ("remote", "Ask a service: data sets, models, events, alerts, drift."),
     "keys": ("serve", "Make, list, change and revoke the API keys of the service."),
     "demo": ("demo", "Show it all: data, models, a service, a stream, an attack."),
     "completion": ("completion", "Print the shell completion script."),

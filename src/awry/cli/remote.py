@@ -65,7 +65,7 @@ def remote(ctx: click.Context, url: str, key: str | None, timeout: float) -> Non
     ctx.obj = ctx.with_resource(Client(url, key=key, timeout=timeout))
 
 
-@click.command()
+@remote.command()
 @remote_view.json_
 @click.pass_context
 def ready(ctx: click.Context, json_: bool) -> None:
