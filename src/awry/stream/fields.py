@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -146,15 +147,10 @@ class Fields(Configurable):
         return np.hstack(parts if extra is None else [*parts, extra])
 
     def _numbers(self, records: Sequence[Record]) -> FloatArray:
-        names = self.numbers_
-        if not names:
-            return np.empty((len(records), 0))
-        rows = [[record.get(name) for name in names] for record in records]
-        try:
-            X = np.array(rows, dtype=np.float64)
-        except (ValueError, TypeError, OverflowError):
-            X = np.array([[_number(v) for v in row] for row in rows])
-        return X.reshape(len(records), len(names))
+        X = np.empty((len(records), len(self.numbers_)))
+        for j, name in enumerate(self.numbers_):
+            X[:, j] = _column(records, name)
+        return X
 
     def _rarity(self, records: Sequence[Record]) -> FloatArray:
         out = np.full((len(records), len(self.texts_)), np.nan)
@@ -191,6 +187,17 @@ class Fields(Configurable):
         if not hasattr(self, "_known"):
             self._known = {*self.known_, *(name.partition(".")[0] for name in self.known_)}
         return self._known
+
+
+def _column(records: Sequence[Record], name: str) -> FloatArray:
+    """A field's numbers, NaN for what is none."""
+    # The first is quick, and enough where all records have the field.
+    for values in (map(itemgetter(name), records), (record.get(name) for record in records)):
+        try:
+            return np.fromiter(values, dtype=np.float64, count=len(records))
+        except (KeyError, ValueError, TypeError, OverflowError):
+            continue
+    return np.array([_number(record.get(name)) for record in records])
 
 
 def _number(value: Any) -> float:
