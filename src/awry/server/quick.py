@@ -7,19 +7,19 @@ also says what is wrong.
 from __future__ import annotations
 
 from collections import OrderedDict
-from itertools import chain
+from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import numpy as np
 from fastapi import Response
 from msgspec import Meta
-from msgspec.structs import astuple
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from awry.core.errors import AwryError
+from awry.kernels.json_rows import Keys, read_rows
 from awry.ops.answers import Answer, Ask
 from awry.ops.names import PATTERN
 from awry.ops.service import Service
@@ -32,7 +32,7 @@ from awry.server.metrics import Metrics
 PATHS = ("/detect", "/v1/detect")
 #: Characters of a column's name.
 _NAME = 1_000
-#: Bodies of more bytes are worth a decoder of their own, and so many of these are kept.
+#: Bodies of more bytes are worth a way of their own, and so many shapes of rows are known again.
 _LONG, _SHAPES = 16_384, 4
 
 
@@ -54,17 +54,25 @@ _decode = msgspec.json.Decoder(_Rows).decode
 _encode = msgspec.json.Encoder().encode
 
 
+class _Shape(NamedTuple):
+    """Rows of numbers: the columns of the model, as they are written, and their order."""
+
+    names: list[str]
+    keys: Keys
+    order: Any
+
+
 class Quick:
     """Middleware that answers requests to judge rows where it can.
 
-    Long bodies that hold nothing but the numbers of a model are decoded as just that, once such a
+    Long bodies that hold nothing but the numbers of a model are read as just that, once such a
     body has been seen.
     """
 
     def __init__(self, app: ASGIApp, service: Service, metrics: Metrics, batches: Batches) -> None:
         self._app, self._judging = app, service.judging
         self._metrics, self._batches = metrics, batches
-        self._shapes: OrderedDict[tuple[str, ...], msgspec.json.Decoder[Any]] = OrderedDict()
+        self._shapes: OrderedDict[tuple[str, ...], _Shape] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] not in PATHS or not _is_json(scope):
@@ -100,7 +108,7 @@ class Quick:
         if len(body) > _LONG:
             names = await run_in_threadpool(self._judging.numbers_of, ask)
             if names is not None:
-                self._learn_shape(tuple(names))
+                self._learn_shape(list(ask.columns), names)
         return answer
 
     def _ask(self, body: bytes) -> Ask | None:
@@ -118,31 +126,27 @@ class Quick:
 
     def _ask_numbers(self, body: bytes) -> Ask | None:
         """The request, where its rows are of a known shape."""
-        for names, decoder in reversed(self._shapes.items()):
-            try:
-                found = decoder.decode(body)
-            except (ValueError, RecursionError):
+        for shape, (names, keys, order) in reversed(self._shapes.items()):
+            rows = read_rows(body, keys)
+            if rows is None:
                 continue
-            self._shapes.move_to_end(names)
-            return self._judging.ask_numbers(names, _matrix(found.data), **_options(found))
+            numbers, begin, end = rows
+            try:
+                # The only bracket that is left is that of the rows, which must not be missing.
+                rest = _decode(body[:begin] + b"[]" + body[end:])
+            except (ValueError, RecursionError):
+                return None
+            if b"[" in body[end:]:
+                return None
+            self._shapes.move_to_end(shape)
+            return self._judging.ask_numbers(names, numbers[:, order], **_options(rest))
         return None
 
-    def _learn_shape(self, names: tuple[str, ...]) -> None:
-        row = msgspec.defstruct(
-            "Row",
-            [(f"x{i}", float | None) for i in range(len(names))],
-            rename=dict(zip((f"x{i}" for i in range(len(names))), names, strict=True)),
-            forbid_unknown_fields=True,
-            gc=False,
-        )
-        asked = msgspec.defstruct(
-            "Asked",
-            [("data", list[row])],  # type: ignore[valid-type]
-            bases=(_Asked,),
-            forbid_unknown_fields=True,
-            kw_only=True,
-        )
-        self._shapes[names] = msgspec.json.Decoder(asked)
+    def _learn_shape(self, given: Sequence[str], names: list[str]) -> None:
+        """Know rows again whose columns come as ``given``; the model's are called ``names``."""
+        places = [given.index(name) for name in names]
+        order = slice(None) if places == sorted(places) else np.array(places)
+        self._shapes[tuple(given)] = _Shape(names, Keys.of(given), order)
         while len(self._shapes) > _SHAPES:
             self._shapes.popitem(last=False)
 
@@ -162,18 +166,6 @@ def _options(asked: _Asked) -> dict[str, Any]:
         "threshold": asked.threshold,
         "explain": asked.explain,
     }
-
-
-def _matrix(rows: list[Any]) -> np.ndarray:
-    """The fields of ``rows`` as floats, NaN for None, shape (n, m)."""
-    if not rows:
-        return np.empty((0, 0))
-    width = len(rows[0].__struct_fields__)
-    try:
-        values = chain.from_iterable(map(astuple, rows))
-        return np.fromiter(values, np.float64, len(rows) * width).reshape(len(rows), width)
-    except TypeError:
-        return np.array(list(map(astuple, rows)), dtype=np.float64)
 
 
 def _is_json(scope: Scope) -> bool:
