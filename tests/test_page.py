@@ -25,7 +25,7 @@ from servers import wait_until
 from test_server_api import LOCAL, csv
 
 HOSTILE = "<script>alert(1)</script>"
-PATHS = ("/", "/page/data", "/page/events", "/page/models", "/page/jobs")
+PATHS = ("/", "/page/data", "/page/events", "/page/review", "/page/models", "/page/jobs")
 
 
 def table() -> pa.Table:
@@ -228,6 +228,53 @@ def test_forms_say_what_is_wrong_where_it_was_asked(http: TestClient) -> None:
     assert 'value="payments"' in answer.text
 
 
+def test_the_event_that_teaches_most_is_asked_about_until_none_is_left(tmp_path: Path) -> None:
+    with page_of(tmp_path) as http:
+        assert "No models yet" in http.get("/page/review").text
+        made = Client(http=http)
+        made.upload("payments", io.BytesIO(csv(table())))
+        for name in ("fraud", "other"):
+            job = made.train(name, "payments", method="mcd", threshold=0.0125)
+            made.wait(job["id"], every=0.02)
+        job = made.detect_batch("payments", model="fraud")
+        made.wait(job["id"], every=0.02)
+        oddest = made.question("fraud")
+
+        text = http.get("/page/review").text
+        assert f'name="event" value="{oddest["question"]["id"]}"' in text, "the model with most"
+        assert "Row 101: unusual amount" in text
+        assert "<b>amount</b> 900" in text, "the reason"
+        assert "Beside normal rows" in text
+        assert 'id="threshold"' not in text, "nobody has answered"
+        assert "Nothing is left" in http.get("/page/review?model=other").text
+        assert http.get("/page/review?model=none").status_code == 404
+
+        verdicts = ("confirmed", "false_alarm")
+        for i in range(oddest["left"]):
+            number = made.question("fraud")["question"]["id"]
+            asked = {"model": "fraud", "event": str(number), "verdict": verdicts[i > 0]}
+            answer = send(http, "/page/review", "/page/review?model=fraud", **asked, note="so")
+            assert answer.url.path == "/page/review"
+            assert made.event(number)["feedback"][0]["note"] == "so"
+        told = f'id="false-alarms">{oddest["left"] - 1}<'
+        assert "Nothing is left" in answer.text
+        assert told in answer.text
+        proposed = made.proposed_threshold("fraud")
+        assert proposed["reason"] in answer.text.replace("&#39;", "'")
+        answer = send(http, "/page/review/threshold", "/page/review?model=fraud", model="fraud")
+        assert "is kept" in answer.text
+        assert made.model("fraud", 2)["threshold"] == proposed["threshold"]
+
+        for wrong, status in (
+            ({"event": "x"}, 422), ({"event": "99"}, 404), ({"verdict": "maybe"}, 422),
+            ({"model": "other"}, 422),
+        ):  # fmt: skip
+            asked = {"model": "fraud", "event": str(number), "verdict": "confirmed", **wrong}
+            assert send(http, "/page/review", "/page/review?model=fraud", **asked).status_code == (
+                status
+            ), wrong
+
+
 def test_training_and_versions(http: TestClient) -> None:
     answer = send(http, "/page/train", dataset="payments", model="quick", method="mcd", share="1")
     job = re.search(r"/page/jobs/([0-9a-f]{32})", str(answer.url))
@@ -386,12 +433,15 @@ def test_roles_see_and_may_what_is_theirs(
         ("/page/data", 'action="/page/upload"', "write"),
         ("/page/source?name=payments", 'action="/page/detect"', "write"),
         (f"/page/events/{number}", "False alarm", "write"),
+        ("/page/review?model=m", 'action="/page/review"', "write"),
         ("/page/models/m", "/promote", "admin"),
     ]
     sent: list[tuple[str, dict[str, str], str]] = [
         ("/page/detect", {"dataset": "payments"}, "write"),
         ("/page/upload", {"name": "x"}, "write"),
         (f"/page/events/{number}/feedback", {"verdict": "confirmed"}, "write"),
+        ("/page/review", {"model": "m", "event": "1", "verdict": "confirmed"}, "write"),
+        ("/page/review/threshold", {"model": "m"}, "write"),
         ("/page/models/m/promote", {"version": "2"}, "admin"),
     ]
     order = ("read", "write", "admin")

@@ -165,6 +165,35 @@ def test_the_keyboard_is_enough(opener: Opener, address: str, judged: str) -> No
         press_until(page, "select[name=by]", most=3)
 
 
+@pytest.mark.parametrize("scripts", [True, False], ids=["script", "no-script"])
+def test_questions_are_answered_by_keyboard(
+    opener: Opener, address: str, judged: str, scripts: bool
+) -> None:
+    with opener(java_script_enabled=scripts) as page:
+        page.goto(address)
+        page.get_by_role("link", name="Review", exact=True).click()
+        sync_api.expect(page.get_by_role("heading", level=1)).to_have_text("Review")
+        page.goto(f"{address}/page/review?model={judged}")
+        left, false_alarms = count(page, "left"), count(page, "false-alarms")
+        asked = page.locator("input[name=event]").get_attribute("value")
+        sync_api.expect(page.get_by_role("heading", name="Why")).to_be_visible()
+        if scripts:  # without, the test cannot ask what has the focus
+            press_until(page, "textarea[name=note]")
+            page.keyboard.type("seen")
+            press_until(page, "button[value=false_alarm]", most=2)
+            page.keyboard.press("Enter")
+        else:
+            page.get_by_role("button", name="False alarm").focus()
+            page.keyboard.press("Space")
+        sync_api.expect(page.get_by_role("status")).to_contain_text("false alarm")
+        assert count(page, "left") == left - 1
+        assert count(page, "false-alarms") == false_alarms + 1
+        page.reload()  # sends nothing again
+        assert count(page, "left") == left - 1
+        if left > 1:
+            assert page.locator("input[name=event]").get_attribute("value") != asked
+
+
 def test_a_phone_shows_all_without_moving_sideways(
     opener: Opener, address: str, judged: str
 ) -> None:
@@ -173,7 +202,7 @@ def test_a_phone_shows_all_without_moving_sideways(
         event = page.locator("td.what a").first.get_attribute("href")
         page.goto(f"{address}/page/jobs")
         job = page.locator("td a").first.get_attribute("href")
-        lists = ("/", "/page/data", "/page/events", "/page/models", "/page/jobs")
+        lists = ("/", "/page/data", "/page/events", "/page/review", "/page/models", "/page/jobs")
         for path in (*lists, f"/page/source?name={judged}", f"/page/models/{judged}", event, job):
             page.goto(address + path)
             wide = page.evaluate("document.documentElement.scrollWidth")

@@ -34,6 +34,17 @@ class Reviewing:
         self._store, self._models, self._feedback = store, models, feedback
         self._lookup = Lookup(store)
 
+    def waiting(self) -> dict[str, int]:
+        """How many events of each model nobody has given a verdict on, by name."""
+        left = (
+            sa.select(events.c.model, sa.func.count().label("left"))
+            .where(events.c.verdict.is_(None))
+            .group_by(events.c.model)
+        )
+        with self._store.read() as connection:
+            found = {row.model: row.left for row in connection.execute(left)}
+        return {one["name"]: found.get(one["name"], 0) for one in self._models.list()}
+
     def state(self, model: str) -> dict[str, Any]:
         """The next question about ``model``, None where none is left, and how far it has come.
 

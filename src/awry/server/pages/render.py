@@ -51,6 +51,7 @@ _SAID = {
     "stopped": "The trial is over. The champion answers alone.",
     "promoted": "Promoted. This version answers from now on.",
     "rolled_back": "Rolled back. The version before answers again.",
+    "kept": "A version with the proposed threshold is kept. It answers once it is promoted.",
     "cancelled": "The job is told to stop.",
 }
 

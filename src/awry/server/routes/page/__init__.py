@@ -5,8 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from awry.server.pages.render import PageRoute
-from awry.server.routes.page import data, events, jobs, models, overview, visit
+from awry.server.routes.page import data, events, jobs, models, overview, review, visit
 
 router = APIRouter(route_class=PageRoute)
-for module in (overview, data, events, models, jobs, visit):
+for module in (overview, data, events, review, models, jobs, visit):
     router.include_router(module.router)

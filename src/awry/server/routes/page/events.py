@@ -52,26 +52,15 @@ def listed(
 @router.get("/page/events/{id}")
 def event(id: Number, request: Request, service: TheService, _: Reader) -> Response:
     one = service.lookup.event(id)
-    extract, rows = one["extract"], one["kind"].startswith("row")
-    cells = extract.get("row") or {}
-    near = neighbours.of_event(service, one, count=_BESIDE)
-    blamed = [reason["column"] for reason in one["reasons"] if reason["column"] in cells]
-    picture = extracts.picture(one)
+    extract = one["extract"]
     return show(
         request,
         "event.html",
         event=one,
-        title=_title(one),
         peak=one["peak"].removesuffix(".000000").replace("T", " "),
-        rows=rows,
-        cells=cells,
-        heavy=_heavy(one),
-        order=[*blamed, *(name for name in cells if name not in blamed)],
-        neighbours=near,
-        picture=picture and picture.html(),
         channels=extract.get("channels", []),
         points=_points(extract) if extract.get("kind") == "series" else [],
-        top_share=max((reason["share"] or 0 for reason in one["reasons"]), default=0) or 1,
+        **seen(service, one),
     )
 
 
@@ -87,6 +76,22 @@ def status(id: Number, service: TheService, caller: Writer, form: forms.Form) ->
     wanted = forms.text(form, "status")
     service.feedback.set_status(id, wanted, by=caller.id)
     return go(f"/page/events/{id}", done=wanted)
+
+
+def seen(service: TheService, one: dict[str, Any]) -> dict[str, Any]:
+    """What pages show of an event: its title, its picture, and its row beside normal ones."""
+    cells = one["extract"].get("row") or {}
+    blamed = [reason["column"] for reason in one["reasons"] if reason["column"] in cells]
+    picture = extracts.picture(one)
+    return {
+        "title": _title(one),
+        "rows": one["kind"].startswith("row"),
+        "cells": cells,
+        "heavy": _heavy(one),
+        "order": [*blamed, *(name for name in cells if name not in blamed)],
+        "neighbours": neighbours.of_event(service, one, count=_BESIDE),
+        "picture": picture and picture.html(),
+    }
 
 
 def _title(one: dict[str, Any]) -> str:
