@@ -257,7 +257,7 @@ def test_nothing_to_judge_is_told() -> None:
 def test_events_are_let_go_in_order_and_late_ones_told() -> None:
     times = [10.0, 12.0, 11.0, 30.0, 29.0, 5.0, float("nan"), 50.0, 41.0]
     mark = Watermark(lateness=10.0).start()
-    free, late = mark.push([Held(t, i, {}, 0.0) for i, t in enumerate(times)])
+    free, late = mark.push([Held(t, i, {}, 0.0, 0.0) for i, t in enumerate(times)])
     assert [e.offset for e in free] == [0, 2, 1, 5, 4, 3, 6]
     assert [e.offset for e, is_late in zip(free, late, strict=True) if is_late] == [5]
     other = Watermark(lateness=10.0).start()
@@ -267,7 +267,7 @@ def test_events_are_let_go_in_order_and_late_ones_told() -> None:
 
 def test_what_is_held_is_bounded() -> None:
     mark = Watermark(lateness=1e9, most=5).start()
-    free, _ = mark.push([Held(float(-i % 7), i, {}, 0.0) for i in range(20)])
+    free, _ = mark.push([Held(float(-i % 7), i, {}, 0.0, 0.0) for i in range(20)])
     assert len(free) == 15
     assert len(mark.heap) == 5
 

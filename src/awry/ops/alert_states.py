@@ -23,7 +23,7 @@ def keep(connection: sa.Connection, rule: Rule, found: Sequence[Firing], now: fl
     known = newest(connection, [one.fingerprint for one in found], "rule")
     for one in found:
         row = known.get(one.fingerprint)
-        if row is None or (row.state == "resolved" and now - row.resolved > rule.cooldown):
+        if row is None or (row.state == "resolved" and abs(now - row.resolved) > rule.cooldown):
             insert(connection, rule.name, one, now)
             continue
         again = row.state == "resolved"
@@ -88,10 +88,10 @@ def due(row: Any, rule: Rule, now: float) -> str | None:
     if row.acknowledged is not None:
         return None
     if row.told_state != "firing":
-        return "firing" if row.told is None or now - row.told >= rule.cooldown else None
-    if rule.escalate_after and row.escalated is None and now - row.told >= rule.escalate_after:
+        return "firing" if row.told is None or abs(now - row.told) >= rule.cooldown else None
+    if rule.escalate_after and row.escalated is None and abs(now - row.told) >= rule.escalate_after:
         return "escalated"
-    if rule.repeat and now - row.retold >= rule.repeat:
+    if rule.repeat and abs(now - row.retold) >= rule.repeat:
         return "firing"
     return None
 

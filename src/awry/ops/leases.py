@@ -9,16 +9,23 @@ import sqlalchemy as sa
 from awry.ops.store import Store, insert_once
 from awry.ops.tables import leases
 
+#: Seconds by which the clocks of two machines may differ.
+_APART = 60.0
+
 
 def take(store: Store, name: str, holder: str, seconds: float) -> bool:
     """Whether ``holder`` has the lease ``name`` for the next ``seconds``.
 
-    Who has it prolongs it; who has gone loses it when it has run out.
+    Who has it prolongs it; who has gone loses it when it has run out. One that would last for far
+    longer than it is given was taken before the clock was put back, and is free as well.
     """
     now = time.time()
     with store.write() as connection:
         insert_once(connection, leases, name=name, holder=holder, until=0.0)
-        free = sa.or_(leases.c.holder == holder, leases.c.until < now)
+        free = sa.or_(
+            leases.c.holder == holder, leases.c.until < now,
+            leases.c.until > now + 2 * max(seconds, 0.0) + _APART,
+        )  # fmt: skip
         taken = connection.execute(
             leases.update()
             .where(leases.c.name == name, free)

@@ -183,4 +183,18 @@ class Policy:
 
     def due(self, tried: float) -> float:
         """Hours until the next training is allowed, from ``tried`` on; at most 0 when it is."""
-        return self.min_interval_hours - (time.time() - tried) / 3600
+        return self.min_interval_hours - hours_since(tried)
+
+
+def hours_since(at: float, now: float | None = None) -> float:
+    """Hours that have passed since ``at``.
+
+    A time to come was written before the clock was put back: so far away it may lie, but it holds
+    nothing up for longer than it would have without.
+
+    Examples
+    --------
+    >>> hours_since(7200.0, 3600.0), hours_since(3600.0, 7200.0)
+    (1.0, 1.0)
+    """
+    return abs((time.time() if now is None else now) - at) / 3600

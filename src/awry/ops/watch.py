@@ -5,7 +5,6 @@ Each answer is a reason in words, or None.
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ import sqlalchemy as sa
 
 from awry.drift.monitor import performance_drift
 from awry.ops.comparison import wilson
-from awry.ops.policy import Policy
+from awry.ops.policy import Policy, hours_since
 from awry.ops.store import Store
 from awry.ops.tables import drift_reports, events, judgements, promotions
 
@@ -25,7 +24,7 @@ _LOOKED_AT = 10_000
 
 def wanted(store: Store, policy: Policy, model: str, tried: float) -> str | None:
     """Why ``model`` is to be trained anew; ``tried`` is when it was last."""
-    hours = (time.time() - tried) / 3600
+    hours = hours_since(tried)
     if policy.every_hours is not None and hours >= policy.every_hours:
         return f"{hours:,.0f} hours have passed, {policy.every_hours:g} are the rule"
     if policy.on_drift and (words := _drifted(store, model, tried)):
@@ -189,7 +188,7 @@ def judged(policy: Policy, comparison: dict[str, Any]) -> tuple[bool | None, str
                 f"a request takes it {own['value']:.2f} ms, the champion {other['value']:.2f} ms; "
                 f"{policy.max_latency_ratio:g} times that is the bound"
             )
-    hours = (time.time() - comparison["since"]) / 3600
+    hours = hours_since(comparison["since"])
     if hours < policy.shadow_hours or rows < policy.shadow_rows:
         return None, (
             f"it was tried for {hours:,.1f} of {policy.shadow_hours:g} hours on {rows:,} of "

@@ -126,28 +126,29 @@ class Lane:
         there = [record for record in records if record is not None]
         self.position, self.moved = batch.position, True
         if there:
-            self._pass(there, offsets, batch.arrived)
+            self._pass(there, offsets, batch)
 
     def drain(self) -> None:
         """Judge what was held back for its order: the source has ended."""
         self._judge_held(self.watermark.drain(), [])
 
-    def _pass(self, records: list[Record], offsets: list[int], arrived: float) -> None:
-        name = self.plan.time
+    def _pass(self, records: list[Record], offsets: list[int], batch: Batch) -> None:
+        name, arrived, since = self.plan.time, batch.arrived, batch.since
         if name is None:
-            times = np.full(len(records), np.nan)
-            self._judge(records, offsets, times, [], np.full(len(records), arrived))
+            times, came, at = (np.full(len(records), one) for one in (np.nan, arrived, since))
+            self._judge(records, offsets, times, [], came, at)
             return
         events = [
-            Held(seconds(lookup(record, name)), offset, record, arrived)
+            Held(seconds(lookup(record, name)), offset, record, arrived, since)
             for record, offset in zip(records, offsets, strict=True)
         ]
         self._judge_held(*self.watermark.push(events))
 
     def _judge_held(self, events: list[Held], late: list[bool]) -> None:
         if events:
-            times, offsets, records, arrived = zip(*events, strict=True)
-            self._judge(list(records), list(offsets), np.array(times), late, np.array(arrived))
+            times, offsets, records, *clocks = zip(*events, strict=True)
+            arrived, since = map(np.array, clocks)
+            self._judge(list(records), list(offsets), np.array(times), late, arrived, since)
 
     # -- judging ----------------------------------------------------------------------------------
 
@@ -158,6 +159,7 @@ class Lane:
         times: FloatArray,
         late: list[bool],
         arrived: FloatArray,
+        since: FloatArray,
     ) -> None:
         plan, n = self.plan, len(records)
         keys = None
@@ -168,7 +170,7 @@ class Lane:
         if self._model is not None:
             scores, severity = self._model.judge(records)
         else:
-            extra = None if keys is None else self._context(keys, records, times, arrived)
+            extra = None if keys is None else self._context(keys, records, times)
             taken = self._learn_first(records, extra)
             if taken < n:
                 assert self._scorer is not None
@@ -180,7 +182,7 @@ class Lane:
                 severity = self.threshold.decide(scores)
         out = Judged(
             np.array(offsets, dtype=np.int64), times, scores, severity, late or [False] * n,
-            arrived, records, keys, threshold=self._cut(),
+            arrived, since, records, keys, threshold=self._cut(),
         )  # fmt: skip
         self._tell(out, scaled)
         for rule in self._rules:
@@ -195,7 +197,7 @@ class Lane:
         return self.threshold.threshold_ if model is None else model.threshold_
 
     def _context(
-        self, keys: Sequence[str], records: list[Record], times: FloatArray, arrived: FloatArray
+        self, keys: Sequence[str], records: list[Record], times: FloatArray
     ) -> FloatArray | None:
         if self._features is None:
             return None

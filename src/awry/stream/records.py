@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -22,7 +23,8 @@ class Batch:
     """Messages of one partition, in order, and where the source goes on after them.
 
     ``offsets`` rise, but need not be without gaps. A message is bytes in the stream's format, or a
-    record already.
+    record already. ``arrived`` is the time of day, for events that tell no time; ``since`` is of a
+    clock that no one puts forward or back, for how long they took.
     """
 
     topic: str
@@ -31,6 +33,7 @@ class Batch:
     messages: list[Any]
     position: Position
     arrived: float
+    since: float = field(default_factory=time.monotonic)
 
 
 class Dead(NamedTuple):
@@ -55,6 +58,7 @@ class Judged:
     severity: IntArray
     late: list[bool]
     arrived: FloatArray
+    since: FloatArray
     records: list[Record]
     keys: list[str] | None = None
     #: Index of an anomaly and its reasons, see :class:`awry.result.Reason`.

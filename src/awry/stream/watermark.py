@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import time
 from typing import Any, NamedTuple
 
 import msgspec
@@ -15,12 +16,16 @@ _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 
 
 class Held(NamedTuple):
-    """An event: when it happened, its place in the source, its content, when it came here."""
+    """An event: when it happened, its place in the source, its content, when it came here.
+
+    ``since`` is the latter by the clock of this process alone, and so no part of a checkpoint.
+    """
 
     time: float
     offset: int
     record: dict[str, Any]
     arrived: float
+    since: float
 
 
 class Watermark(Configurable):
@@ -58,16 +63,16 @@ class Watermark(Configurable):
         free: list[Held] = []
         late: list[bool] = []
         for event in events:
-            time = event.time
-            if not np.isfinite(time):
+            at = event.time
+            if not np.isfinite(at):
                 event = event._replace(time=self.newest_ if np.isfinite(self.newest_) else 0.0)
-                time = event.time
-            if time < self.newest_ - self.lateness:
+                at = event.time
+            if at < self.newest_ - self.lateness:
                 self.late_ += 1
                 free.append(event)
                 late.append(True)
                 continue
-            self.newest_ = max(self.newest_, time)
+            self.newest_ = max(self.newest_, at)
             if not self.lateness:
                 free.append(event)
                 late.append(False)
@@ -86,9 +91,10 @@ class Watermark(Configurable):
 
     def dump(self) -> bytes:
         """What is held, for a checkpoint."""
-        return _encode([tuple(event) for event in sorted(self.heap, key=lambda e: e[:2])])
+        return _encode([event[:4] for event in sorted(self.heap, key=lambda e: e[:2])])
 
     def refill(self, held: bytes) -> None:
         """Hold again what ``dump`` gave."""
-        self.heap = [Held(*event) for event in _decode(held)]
+        since = time.monotonic()
+        self.heap = [Held(*event, since) for event in _decode(held)]
         heapq.heapify(self.heap)

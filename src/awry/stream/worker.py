@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 import numpy as np
@@ -191,12 +191,12 @@ class Worker:
     def _told(self, lane: Lane) -> None:
         assert lane.position is not None
         self.source.done(lane.topic, lane.partition, lane.position)
-        now = time.time()
+        now = time.monotonic()
         for part in lane.judged:
             self.tally.events += len(part)
             self.tally.anomalies += int((part.severity > 0).sum())
             self.tally.late += sum(part.late)
-            self.tally.took(now - part.arrived)
+            self.tally.took(now - part.since)
         self.tally.dead += len(lane.dead)
         self._deliver(lane)
         lane.clear()
@@ -274,7 +274,4 @@ def dead_message(name: str, lane: Lane, dead: Dead) -> Message:
 def _after(batch: Batch, offset: int) -> Batch:
     """The messages of ``batch`` from ``offset`` on; a broker may give some twice."""
     kept = [(o, m) for o, m in zip(batch.offsets, batch.messages, strict=True) if o >= offset]
-    return Batch(
-        batch.topic, batch.partition, [o for o, _ in kept], [m for _, m in kept], batch.position,
-        batch.arrived,
-    )  # fmt: skip
+    return replace(batch, offsets=[o for o, _ in kept], messages=[m for _, m in kept])
