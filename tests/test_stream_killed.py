@@ -17,6 +17,11 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from awry.ops.settings import Settings
+from awry.ops.store import Store
+from awry.stream.plan import Plan
+from awry.stream.sources import open_source
+from awry.stream.worker import Worker
 from servers import mock_kafka, wait_until
 
 EVENTS = 24_000
@@ -97,7 +102,7 @@ def kill_and_restart(
         goal = before + (total * (kill + 1)) // (kills + 4)
         process = start()
         wait_until(lambda process=process, goal=goal: (
-            process.poll() is not None or count(url) >= goal))  # fmt: skip
+            process.poll() is not None or count(url) >= goal), seconds=120)  # fmt: skip
         time.sleep(rng.random() * 0.02)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, process.stderr and process.stderr.read().decode()
@@ -106,6 +111,55 @@ def kill_and_restart(
 def finish(process: subprocess.Popen[bytes]) -> None:
     _, told = process.communicate(timeout=120)
     assert process.returncode == 0, told.decode()
+
+
+def assert_whole(kept: dict[str, list[tuple[Any, ...]]], path: Path) -> None:
+    """The offset tells of all messages before it, and of none after it, what became of them."""
+    [(_, _, until)] = kept["offsets"] or [(None, None, 0)]
+    assert len(kept["scores"]) + len(kept["dead"]) == path.read_bytes()[:until].count(b"\n")
+
+
+class Killed(BaseException):
+    """The end of a worker, from one statement to the next."""
+
+
+def test_ended_at_each_transaction(tmp_path: Path) -> None:
+    """The moments between transactions are short: a kill at random seldom falls into one."""
+    path, url, lives = tmp_path / "events.jsonl", f"sqlite:///{tmp_path / 'awry.db'}", 0
+    path.write_bytes(b"\n".join(messages(3_000)) + b"\n")
+
+    def live(name: str, ends_at: tuple[str, int] | None) -> None:
+        store, seen = Store(Settings(home=tmp_path)), [0]
+
+        def happens(_: Any) -> None:
+            seen[0] += 1
+            if ends_at is not None and seen[0] == ends_at[1]:
+                raise Killed
+
+        if ends_at is not None:
+            sa.event.listen(store.engine, ends_at[0], happens)
+        plan = Plan(key="card", amount="amount", warmup=64)
+        source = open_source(f"file://{path}?follow=0")
+        try:
+            Worker(source, plan, store, name=name, batch=50, every=0.0, every_items=50).run()
+        finally:
+            store.close()
+
+    live("whole", None)
+    while True:
+        # Before a transaction begins all before it is kept; before it is committed it is not.
+        ends_at = ("commit" if lives % 2 else "begin", 4 + lives % 7)
+        lives += 1
+        try:
+            live("ended", ends_at)
+        except Killed:
+            assert_whole(outputs(url, "ended"), path)
+            continue
+        break
+    assert lives > 10
+    whole = outputs(url, "whole")
+    assert len(whole["scores"]) == 2_997
+    assert outputs(url, "ended") == whole
 
 
 @pytest.mark.slow
