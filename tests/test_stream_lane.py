@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
 import awry
-from awry.core.errors import DataError
+from awry.core.errors import DataError, ModelError
 from awry.core.params import ParameterError
 from awry.kernels import key_features, online_scale
 from awry.stream.features import KeyFeatures
@@ -154,7 +155,7 @@ def test_a_distance_is_the_length_of_the_great_circle() -> None:
 
 def test_a_key_store_forgets_nothing_within_its_bound() -> None:
     rng, spill = np.random.default_rng(0), TemporarySpill()
-    start = {"n": np.zeros(1), "m": np.zeros((2, 2), dtype=np.int32)}
+    start = {"n": np.zeros(1), "m": np.zeros((2, 2), dtype=np.int32), "empty": np.zeros((0, 3))}
     store, true = KeyStore(start, 50, spill), {}
     for _ in range(300):
         keys = [f"k{i}" for i in rng.integers(400, size=20)]
@@ -168,6 +169,32 @@ def test_a_key_store_forgets_nothing_within_its_bound() -> None:
     slots = store.slots(list(true)[:20])
     assert [int(store.arrays["n"][s, 0]) for s in slots] == [true[k] for k in list(true)[:20]]
     assert [int(-store.arrays["m"][s, 1, 0]) for s in slots] == [true[k] for k in list(true)[:20]]
+
+
+def test_keys_used_of_late_stay_in_memory() -> None:
+    asked: list[str] = []
+
+    class Spy(TemporarySpill):
+        def load(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+            asked.extend(keys)
+            return super().load(keys)
+
+    store = KeyStore({"n": np.zeros(1)}, 4, Spy())
+    for keys in (["a", "b", "c", "d"], ["a", "c", "a"], ["e"], ["f"], ["a", "c", "e", "f"]):
+        store.slots(keys)
+        store.put_away()
+    assert asked == [*"abcdef"]
+    store.slots(["b"])
+    store.put_away()
+    store.slots(["c", "e", "f", "b"])
+    assert asked == [*"abcdefb"]
+
+
+def test_a_record_of_another_size_is_refused() -> None:
+    spill = TemporarySpill()
+    spill.save([("k", b"1234")])
+    with pytest.raises(ModelError, match="must have 8 bytes"):
+        KeyStore({"n": np.zeros(1)}, 4, spill).slots(["k"])
 
 
 # -- fields ---------------------------------------------------------------------------------------

@@ -66,6 +66,7 @@ class KeyStore:
 
     def __init__(self, start: dict[str, NDArray[Any]], capacity: int, spill: Spill) -> None:
         self._start, self._capacity, self._spill = start, capacity, spill
+        self._size = sum(part.nbytes for part in start.values())
         self.arrays = {name: self._room(part, 64) for name, part in start.items()}
         self._slots: OrderedDict[str, int] = OrderedDict()
         self._free: list[int] = list(range(63, -1, -1))
@@ -93,8 +94,8 @@ class KeyStore:
         if missing:
             away = self._spill.load(missing)
             for key in missing:
-                slots[key] = dirty[key] = slot = self._take()
-                self._read(slot, away.get(key))
+                slots[key] = dirty[key] = self._take()
+            self._read(missing, away)
         return np.fromiter(map(slots.__getitem__, keys), dtype=np.int64, count=len(keys))
 
     def changed(self) -> Iterator[tuple[str, bytes]]:
@@ -130,17 +131,20 @@ class KeyStore:
             self._free = list(range(2 * size - 1, size - 1, -1))
         return self._free.pop()
 
-    def _read(self, slot: int, data: bytes | None) -> None:
+    def _read(self, keys: Sequence[str], away: Mapping[str, bytes]) -> None:
+        """Fill the slots of keys that come to memory."""
+        records = [away[key] for key in keys if key in away]
+        if any(len(record) != self._size for record in records):
+            raise ModelError(f"a key's record must have {self._size} bytes")
+        rows = np.frombuffer(b"".join(records), np.uint8).reshape(len(records), self._size)
+        known = [self._slots[key] for key in keys if key in away]
+        fresh = [self._slots[key] for key in keys if key not in away]
         at = 0
         for name, part in self.arrays.items():
             first = self._start[name]
-            if data is None:
-                part[slot] = first
-                continue
-            if at + first.nbytes > len(data):
-                raise ModelError("a key's record is shorter than it must be")
-            values = np.frombuffer(data, first.dtype, first.size, at)
-            part[slot] = values.reshape(first.shape)
+            part[fresh] = first
+            values = np.ascontiguousarray(rows[:, at : at + first.nbytes]).view(first.dtype)
+            part[known] = values.reshape(len(known), *first.shape)
             at += first.nbytes
 
     @staticmethod
