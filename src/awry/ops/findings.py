@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
-from itertools import compress, repeat
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -250,14 +250,18 @@ def _alone(event: Found) -> Incident:
 
 def _score_rows(number: int, made: Judgement) -> Iterable[tuple[Any, ...]]:
     assert made.at is not None
-    values: list[float | None] = np.asarray(made.scores, dtype=float).tolist()
-    for i in np.flatnonzero(~np.isfinite(made.scores)).tolist():
+    scores, at, severity = (np.asarray(column) for column in (made.scores, made.at, made.severity))
+    items: Iterable[str] = made.items
+    if made.kept is not None:
+        kept = np.flatnonzero(made.kept)
+        scores, at, severity = scores[kept], at[kept], severity[kept]
+        items = map(made.items.__getitem__, kept.tolist())
+    values: list[float | None] = scores.astype(float).tolist()
+    for i in np.flatnonzero(~np.isfinite(scores)).tolist():
         values[i] = None
     # Numbers of rows, of which there may be millions, need no look at their characters.
-    items = made.items if isinstance(made.items, Numbers) else map(_text, made.items)
-    severity = np.asarray(made.severity).tolist()
-    rows = zip(repeat(number), items, made.at.tolist(), values, severity, strict=False)
-    return rows if made.kept is None else compress(rows, made.kept.tolist())
+    items = items if isinstance(items, Numbers) else map(_text, items)
+    return zip(repeat(number), items, at.tolist(), values, severity.tolist(), strict=False)
 
 
 def _text(value: str, longest: int = _LONGEST) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -162,6 +164,25 @@ class Recorder:
             return []
 
 
+class _Items(Sequence[str]):
+    """Names of the rows of requests, made when asked for: of most rows nobody does."""
+
+    def __init__(self, heard: Sequence[_Heard]) -> None:
+        self._heard = heard
+        self._ends = list(accumulate(len(one.answer.results) for one in heard))
+
+    def __len__(self) -> int:
+        return self._ends[-1]
+
+    def __getitem__(self, i: Any) -> Any:
+        request = bisect_right(self._ends, i)
+        one = self._heard[request]
+        return f"{one.number}/{one.answer.results[i - self._ends[request]].row}"
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"{one.number}/{row.row}" for one in self._heard for row in one.answer.results)
+
+
 def _judgement(
     heard: list[_Heard], name: str | None, version: int | None, threshold: float | None
 ) -> Judgement:
@@ -173,7 +194,7 @@ def _judgement(
     return Judgement(
         source=name or _THEMSELVES,
         origin="request",
-        items=[f"{one.number}/{row.row}" for one in heard for row in one.answer.results],
+        items=_Items(heard),
         scores=scores,
         severity=severity,
         at=np.repeat([one.at for one in heard], [len(one.answer.results) for one in heard]),
