@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,13 @@ def database(postgres: str) -> Iterator[str]:
 @contextmanager
 def mock_kafka(topic: str, messages: dict[int, list[bytes]]) -> Iterator[str]:
     """The address of a broker that has the messages of each partition of ``topic``."""
+    with mock_broker(topic, messages) as (address, _):
+        yield address
+
+
+@contextmanager
+def mock_broker(topic: str, messages: dict[int, list[bytes]]) -> Iterator[tuple[str, Any]]:
+    """As :func:`mock_kafka`, with its process, which SIGUSR1 cuts off and SIGUSR2 lets back."""
     pytest.importorskip("confluent_kafka")
     script = Path(__file__).with_name("mock_kafka.py")
     process = subprocess.Popen(
@@ -166,7 +173,7 @@ def mock_kafka(topic: str, messages: dict[int, list[bytes]]) -> Iterator[str]:
         process.stdin.close()
         address = process.stdout.readline().decode().strip()
         assert address, "the mock cluster did not start"
-        yield address
+        yield address, process
     finally:
         process.kill()
         process.wait()
@@ -194,6 +201,71 @@ def program(name: str, *arguments: str, port: int) -> Iterator[int]:
 def _listens(port: int) -> bool:
     with socket.socket() as one:
         return one.connect_ex(("127.0.0.1", port)) == 0
+
+
+class Proxy:
+    """Stands before a server at ``port`` of this machine, and can cut its connections.
+
+    Attributes
+    ----------
+    port : int
+        Where to connect to.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._to, self._whole, self._open = port, True, list[socket.socket]()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = int(self._server.getsockname()[1])
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self) -> None:
+        """End all connections, and let nobody connect."""
+        self._whole = False
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        self._open.clear()
+
+    def restore(self) -> None:
+        """Let clients connect again."""
+        self._whole = True
+
+    def close(self) -> None:
+        self.cut()
+        self._server.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            if not self._whole:
+                client.close()
+                continue
+            server = socket.create_connection(("127.0.0.1", self._to))
+            self._open += [client, server]
+            for pair in ((client, server), (server, client)):
+                threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+
+    def _pass_on(self, one: socket.socket, other: socket.socket) -> None:
+        with suppress(OSError):
+            while data := one.recv(65_536):
+                other.sendall(data)
+        for end in (one, other):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        one.close()
+
+
+@contextmanager
+def proxy(port: int) -> Iterator[Proxy]:
+    """A :class:`Proxy` before a server of this machine."""
+    made = Proxy(port)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @contextmanager

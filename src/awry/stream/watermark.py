@@ -96,5 +96,5 @@ class Watermark(Configurable):
     def refill(self, held: bytes) -> None:
         """Hold again what ``dump`` gave."""
         since = time.monotonic()
-        self.heap = [Held(*event, since) for event in _decode(held)]
+        self.heap = [Held._make((*event, since)) for event in _decode(held)]
         heapq.heapify(self.heap)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import queue
 import time
 from typing import Any
@@ -13,6 +14,7 @@ from awry.stream.address import Address
 from awry.stream.records import Batch, Position
 from awry.stream.sources.base import SinglePartition
 
+log = logging.getLogger(__name__)
 #: Messages that may wait here; then the broker waits.
 _MOST = 10_000
 
@@ -21,8 +23,10 @@ class MqttSource(SinglePartition):
     """``mqtt://host:1883/topic/filter``; options ``qos`` (1), ``client_id`` and ``tls``.
 
     A message is acknowledged once it is kept, in a session the broker remembers, so that none is
-    lost while the worker is down; one that was kept just before its end comes once more, as
-    another one: MQTT numbers nothing. ``AWRY_MQTT_USERNAME`` and ``AWRY_MQTT_PASSWORD`` log in.
+    lost while the worker or the connection is down; one that was kept just before either ended
+    comes once more, as another one: MQTT numbers nothing. With ``qos=0`` what is published
+    meanwhile is lost. There is no ``qos=2``: a message the client took over so is never sent again,
+    kept or not. ``AWRY_MQTT_USERNAME`` and ``AWRY_MQTT_PASSWORD`` log in.
     """
 
     replays = False
@@ -35,8 +39,8 @@ class MqttSource(SinglePartition):
             raise DataError(f"{self.name} names no topic", remedy="write mqtt://host:1883/topic")
         self._host, self._port = address.host, address.port
         self._qos = address.take("qos", 1, int)
-        if self._qos not in (0, 1, 2):
-            raise DataError(f"{self.name}: qos must be 0, 1 or 2, got {self._qos}")
+        if self._qos not in (0, 1):
+            raise DataError(f"{self.name}: qos must be 0 or 1, got {self._qos}")
         default = "awry-" + hashlib.sha256(self.name.encode()).hexdigest()[:12]
         self._id = address.take("client_id", default)
         self._tls = address.take("tls", False, bool)
@@ -45,7 +49,10 @@ class MqttSource(SinglePartition):
             address.secret("AWRY_MQTT_PASSWORD", address.password),
         )
         self._waiting: queue.Queue[Any] = queue.Queue(_MOST)
-        self._unacknowledged: list[tuple[int, Any]] = []
+        self._unacknowledged: list[tuple[int, int, Any]] = []
+        # Numbers of messages that came and are not acknowledged, which the broker does not reuse.
+        self._open: set[int] = set()
+        self._session = 0
         self._client: Any = None
         self._next = 0
         self._refused: str | None = None
@@ -56,12 +63,17 @@ class MqttSource(SinglePartition):
             self._paho.CallbackAPIVersion.VERSION2, self._id, clean_session=False, manual_ack=True
         )
         self._client.on_connect, self._client.on_message = self._connected, self._came
+        self._client.on_disconnect = self._disconnected
         self._client.max_inflight_messages_set(_MOST)
         if self._login[0]:
             self._client.username_pw_set(*self._login)
         if self._tls:
             self._client.tls_set()
-        self._client.connect(self._host, self._port or (8883 if self._tls else 1883))
+        self._client.reconnect_delay_set(1, 10)
+        try:
+            self._client.connect(self._host, self._port or (8883 if self._tls else 1883))
+        except OSError as error:
+            raise AwryError(f"{self.name} does not answer: {error}") from error
         self._client.loop_start()
 
     def poll(self, most: int, timeout: float) -> list[Batch]:
@@ -77,31 +89,50 @@ class MqttSource(SinglePartition):
                 return []
         offsets = list(range(self._next, self._next + len(messages)))
         self._next += len(messages)
-        self._unacknowledged += zip(offsets, messages, strict=True)
-        contents = [message.payload for message in messages]
+        self._unacknowledged += [(o, *m) for o, m in zip(offsets, messages, strict=True)]
+        contents = [message.payload for _, message in messages]
         return [Batch(self.topic, 0, offsets, contents, Position(self._next), time.time())]
 
     def done(self, topic: str, partition: int, position: Position) -> None:
-        kept = [m for offset, m in self._unacknowledged if offset < position.next]
+        kept = [one for one in self._unacknowledged if one[0] < position.next]
         self._unacknowledged = self._unacknowledged[len(kept) :]
-        for message in kept:
-            if message.qos:
+        for _, session, message in kept:
+            if message.qos and session == self._session:
+                self._open.discard(message.mid)
                 self._client.ack(message.mid, message.qos)
 
     def lag(self) -> int | None:
         return self._waiting.qsize()
 
     def close(self) -> None:
-        if self._client is not None:
-            self._client.disconnect()
-            self._client.loop_stop()
+        client, self._client = self._client, None
+        if client is not None:
+            client.disconnect()
+            client.loop_stop()
 
     def _connected(self, client: Any, _: Any, flags: Any, reason: Any, __: Any) -> None:
         if reason.is_failure:
             self._refused = str(reason)
             return
+        if not flags.session_present:
+            # What the broker has forgotten it will not hear of, and its numbers begin anew.
+            self._session, self._open = self._session + 1, set()
         client.subscribe(self._filter, self._qos)
 
+    def _disconnected(self, client: Any, _: Any, flags: Any, reason: Any, __: Any) -> None:
+        if reason.is_failure:
+            log.warning("%s: the connection is lost and made anew: %s", self.name, reason)
+
     def _came(self, client: Any, _: Any, message: Any) -> None:
+        # After a new connection all that was not acknowledged comes again, also what is here.
+        if message.qos and message.mid in self._open and message.dup:
+            return
+        if message.qos:
+            self._open.add(message.mid)
         # Waits where the worker is behind, and with it the connection: the broker holds the rest.
-        self._waiting.put(message)
+        while self._client is not None:
+            try:
+                self._waiting.put((self._session, message), timeout=0.5)
+                return
+            except queue.Full:
+                continue
