@@ -18,13 +18,14 @@ X = np.vstack([RNG.normal(0, 0.2, (300, 2)), RNG.normal(8, 1.5, (300, 2))])
 
 
 def network(rows=X, **settings):
-    plan = {"n_neighbors": 5, "width": 8, "negatives": "mixed", "epsilon": 0.1, "dropout": 0.0}
-    return LunarNetwork(torch.tensor(rows), **{**plan, **settings})
+    plan = {"n_neighbors": 5, "width": 8, "output": "weights", "negatives": "mixed"}
+    return LunarNetwork(torch.tensor(rows), epsilon=0.1, dropout=0.0, **{**plan, **settings})
 
 
-@pytest.fixture(scope="module")
-def fitted():
+@pytest.fixture(scope="module", params=["weights", "score"])
+def fitted(request):
     settings = {"n_neighbors": 10, "width": 32, "weight_decay": 1e-3, "lr": 5e-3}
+    settings["output"] = request.param
     return LUNAR(epochs=30, random_state=0, **settings).fit(X)
 
 
@@ -66,6 +67,18 @@ def test_scores_rise_with_the_distances(fitted):
     steps = np.column_stack([np.linspace(0.001, 4, 9), np.zeros(9)])
     scores = fitted.decision_function(steps)
     assert (np.diff(scores[:7]) > 0).all(), scores
+
+
+def test_a_weighted_distance_lies_between_the_nearest_and_the_farthest():
+    net = network().eval()
+    distances = net.distances(torch.tensor(X, dtype=torch.float32))
+    with torch.no_grad():
+        weights = net.net(distances)
+        # Running means of 0 and variances of 1: the normalisation has learnt nothing yet.
+        far = net.score(torch.tensor(X, dtype=torch.float32)) * (1 + net.norm.eps) ** 0.5
+    torch.testing.assert_close(weights.sum(dim=1), torch.ones(len(X)))
+    assert (far >= distances[:, 0] - 1e-6).all()
+    assert (far <= distances[:, -1] + 1e-6).all()
 
 
 def test_training_rows_are_judged_by_the_others(fitted):

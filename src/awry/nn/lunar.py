@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from awry.nn.blocks import mlp
 from awry.nn.network import Batch, Network
@@ -22,6 +22,8 @@ class LunarNetwork(Network):
     n_neighbors : int
     width : int
         Of the three hidden layers.
+    output : {"weights", "score"}
+        Whether the layers weigh the distances or give the verdict on them.
     negatives : {"mixed", "uniform", "subspace"}
     epsilon : float
         Standard deviation of the noise in a subspace; by how much the uniform rows' box is wider
@@ -39,15 +41,21 @@ class LunarNetwork(Network):
         *,
         n_neighbors: int,
         width: int,
+        output: str,
         negatives: str,
         epsilon: float,
         dropout: float,
     ) -> None:
         super().__init__()
         self.k = min(n_neighbors, len(reference) - 1)
-        self.negatives, self.epsilon = negatives, epsilon
-        style = {"activation": "tanh", "dropout": dropout}
-        self.net = mlp([self.k, width, width, width, 1], **style)  # type: ignore[arg-type]
+        self.output, self.negatives, self.epsilon = output, negatives, epsilon
+        sizes = [self.k, width, width, width]
+        if output == "weights":
+            weigh = [nn.LayerNorm(width), nn.Linear(width, self.k), nn.Softmax(dim=1)]
+            self.net = nn.Sequential(mlp(sizes, dropout=dropout, linear_end=False), *weigh)
+            self.norm = nn.BatchNorm1d(1)
+        else:
+            self.net = mlp([*sizes, 1], activation="tanh", dropout=dropout)
         # Kept with the detector, in double precision, and not a second time with the weights.
         self.register_buffer("reference", reference, persistent=False)
         low, high = reference.amin(dim=0), reference.amax(dim=0)
@@ -79,9 +87,16 @@ class LunarNetwork(Network):
 
     def loss(self, batch: Batch) -> Tensor:
         x = batch[0]
-        real, made_up = self.score(x), self.score(self.made_up(x))
-        return (torch.sigmoid(real) ** 2).mean() + ((1 - torch.sigmoid(made_up)) ** 2).mean()
+        verdict = self.score(torch.cat([x, self.made_up(x)]))
+        # The sigmoid of the paper's last layer; a weighted distance has none.
+        taken = verdict if self.output == "weights" else torch.sigmoid(verdict)
+        real, made_up = taken.chunk(2)
+        return (real**2).mean() + ((1 - made_up) ** 2).mean()
 
     def score(self, x: Tensor) -> Tensor:
-        """The logit of being made up, (n,)."""
-        return self.net(self.distances(x))[:, 0]
+        """The weighted distance, normalised, or the logit of being made up, (n,)."""
+        distances = self.distances(x)
+        if self.output == "score":
+            return self.net(distances)[:, 0]
+        far: Tensor = self.norm((self.net(distances) * distances).sum(dim=1, keepdim=True))
+        return far[:, 0]

@@ -20,13 +20,17 @@ class LUNAR(DeepDetector):
 
     A row is the vector of its distances from its k nearest training rows, the messages of a graph
     network with one layer. The network learns to give 0 to training rows and 1 to as many made-up
-    ones by the squared error, and so learns what KNN and LOF lay down. Made-up rows are drawn
+    ones by the squared error, and so learns what KNN and LOF lay down. It gives either the weights
+    of the distances, whose weighted sum is the score, or the score itself. Made-up rows are drawn
     evenly from the data's box, or are training rows with noise in three columns of ten.
 
     Parameters
     ----------
-    n_neighbors : int, default=100
-        Neighbours k; no more than there are.
+    n_neighbors : int, default=5
+        Neighbours k; no more than there are. The paper's tables have 100.
+    output : {"weights", "score"}, default="weights"
+        What the network gives: ``"weights"`` is the default of the authors' detector in PyOD,
+        ``"score"`` is what the paper describes.
     negatives : {"mixed", "uniform", "subspace"}, default="mixed"
         Made-up rows, of both kinds or of one.
     epsilon : float, default=0.1
@@ -48,10 +52,10 @@ class LUNAR(DeepDetector):
 
     Notes
     -----
-    Scores are the logits of the paper's sigmoid, which rank alike but do not all become 1 far out.
-    Departures: made-up rows are drawn anew for each batch, as many as there are rows; columns are
-    centred as well as divided by their range, which changes no distance; early stopping by the
-    held-out loss rather than by the AUC against made-up rows.
+    With ``output="score"`` scores are the logits of the paper's sigmoid, which rank alike but do
+    not all become 1 far out. Departures: made-up rows are drawn anew for each batch, as many as
+    there are rows; columns are centred as well as divided by their range, which changes no
+    distance; early stopping by the held-out loss rather than by the AUC against made-up rows.
 
     References
     ----------
@@ -84,6 +88,7 @@ class LUNAR(DeepDetector):
     )
     constraints = {
         "n_neighbors": integer(1),
+        "output": option("weights", "score"),
         "negatives": option("mixed", "uniform", "subspace"),
         "epsilon": real(0, closed="(]"),
         "width": integer(1),
@@ -92,7 +97,8 @@ class LUNAR(DeepDetector):
     def __init__(  # type: ignore[misc]
         self,
         *,
-        n_neighbors: int = 100,
+        n_neighbors: int = 5,
+        output: str = "weights",
         negatives: str = "mixed",
         epsilon: float = 0.1,
         width: int = 256,
@@ -101,6 +107,7 @@ class LUNAR(DeepDetector):
     ) -> None:
         super().__init__(weight_decay=weight_decay, **training)
         self.n_neighbors = n_neighbors
+        self.output = output
         self.negatives = negatives
         self.epsilon = epsilon
         self.width = width
@@ -120,6 +127,7 @@ class LUNAR(DeepDetector):
             torch.tensor(self.reference_),
             n_neighbors=self.n_neighbors,
             width=self.width,
+            output=self.output,
             negatives=self.negatives,
             epsilon=self.epsilon,
             dropout=self.dropout,
