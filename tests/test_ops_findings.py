@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +21,7 @@ from awry.ops.errors import NotFoundError, UnfitError
 from awry.ops.findings import Findings
 from awry.ops.judgement import MAX_EVENTS, Found, Gathering, Judgement
 from awry.ops.lookup import Lookup
+from awry.ops.overview import Overview
 from awry.ops.rollup import rates
 from awry.ops.settings import Settings
 from awry.ops.sketch import Sketch, sketches
@@ -294,7 +296,7 @@ def test_hours_add_up_to_what_was_judged(store: Store) -> None:
     for part in np.array_split(np.arange(n), 3):
         Findings(store).record(
             Judgement(
-                source="s", origin="job", items=[""] * len(part), scores=values[part],
+                source="s", origin="stream", items=[""] * len(part), scores=values[part],
                 severity=(values[part] > 5).astype(int), at=at[part],
             )
         )  # fmt: skip
@@ -306,6 +308,52 @@ def test_hours_add_up_to_what_was_judged(store: Store) -> None:
             exact = np.quantile(inside, float(q), method="lower")
             assert value == pytest.approx(exact, rel=0.0101)
     assert sum(hour["rows"] for hour in told) == n
+
+
+def test_what_a_job_judges_again_counts_once(store: Store) -> None:
+    """Of each data set and model the newest; requests and streams add up."""
+    findings, overview = Findings(store), Overview(store)
+
+    def keep(n: int, flagged: int, judged: float, **more: Any) -> None:
+        made = {"origin": "job", "model": "m", "version": 1, **more}
+        findings.record(
+            Judgement(
+                source="s", items=[""] * n, scores=np.arange(n, dtype=float),
+                severity=(np.arange(n) >= n - flagged).astype(int),
+                at=NOW + np.arange(n) * 600.0, judged=judged, **made,
+            )
+        )  # fmt: skip
+
+    def seen() -> list[tuple[int, int]]:
+        (source,) = overview.sources()
+        hours, listed = overview.rates("s"), rates(store, source="s", since=0, until=2 * NOW)
+        day = overview.judged(NOW - 1)
+        assert len({(hour["at"], hour["model"], hour["version"]) for hour in listed}) == len(listed)
+        return [
+            (source["rows"], source["flagged"]),
+            (int(hours.rows.sum()), int(hours.flagged.sum())),
+            (sum(hour["rows"] for hour in listed), sum(hour["flagged"] for hour in listed)),
+            (day["rows"], day["flagged"]),
+        ]
+
+    keep(20, 2, NOW)
+    assert seen() == [(20, 2)] * 4
+    keep(12, 3, NOW + 1)  # fewer hours: none of the first stays
+    assert seen() == [(12, 3)] * 4
+    keep(12, 5, NOW + 2, version=2)
+    assert seen() == [(12, 5)] * 4
+    assert {v: one["rows"] for v, one in overview.record("m").items()} == {1: 12, 2: 12}
+    keep(12, 1, NOW + 3, model=None, version=None)
+    assert seen() == [(24, 6)] * 4, "another model's view is its own"
+    keep(12, 2, NOW + 4, model=None, version=None)
+    assert seen() == [(24, 7)] * 4
+    for i in range(2):
+        keep(5, 1, NOW + 5 + i, origin="stream", version=2)
+    assert seen() == [(34, 9)] * 4
+    keep(12, 4, NOW + 8)
+    assert seen() == [(34, 8)] * 4, "the first version again, which is now the newest"
+    keep(50, 50, NOW + 9, role="challenger")
+    assert seen() == [(34, 8)] * 4
 
 
 @given(st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=60), st.integers(0, 60))

@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,41 @@ def test_a_migration_that_is_killed_leaves_the_old_and_can_be_done_again(
         assert connection.scalars(sa.select(schema.models.c.name)).all() == ["kept"]
         assert connection.scalar(sa.select(sa.func.count()).select_from(schema.feedback)) == 0
     store.close()
+
+
+def test_what_was_rolled_up_keeps_its_counts(settings: Settings) -> None:
+    make_version_1(settings).close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("awry.ops.migrations.upgrade", partial(upgrade, to="0006"))
+        store = Store(settings)
+    with store.write() as connection:
+        for source, model, version, hour, updated in (
+            ("data", "m", 1, 1, 5.0), ("data", "m", 1, 2, 9.0), ("data", "m", 2, 1, 20.0),
+            ("m", "m", 1, 1, 7.0), ("topic", "", 0, 1, 8.0),
+        ):  # fmt: skip
+            connection.exec_driver_sql(
+                "INSERT INTO score_rollups (source, model, version, role, hour, rows, flagged, "
+                f"sketch, updated) VALUES ('{source}', '{model}', {version}, 'champion', {hour}, "
+                f"10, 1, '[]', {updated})"
+            )
+        connection.exec_driver_sql(
+            "INSERT INTO judgements (at, origin, source, role, rows, flagged) "
+            "VALUES (8.0, 'stream', 'topic', 'champion', 10, 1)"
+        )
+    store.close()
+    store = Store(settings)
+    t = schema.score_rollups.c
+    with store.read() as connection:
+        found = connection.execute(
+            sa.select(t.source, t.version, t.hour, t.origin, t.updated, t.rows, t.sketch)
+            .order_by(t.source, t.version, t.hour)
+        ).all()  # fmt: skip
+    store.close()
+    assert [tuple(row) for row in found] == [
+        ("data", 1, 1, "job", 9.0, 10, []), ("data", 1, 2, "job", 9.0, 10, []),
+        ("data", 2, 1, "job", 20.0, 10, []), ("m", 1, 1, "request", 7.0, 10, []),
+        ("topic", 0, 1, "stream", 8.0, 10, []),
+    ]  # fmt: skip
 
 
 def test_many_may_write_at_once(settings: Settings) -> None:

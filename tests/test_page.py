@@ -275,6 +275,30 @@ def test_the_event_that_teaches_most_is_asked_about_until_none_is_left(tmp_path:
             ), wrong
 
 
+def test_a_data_set_that_is_judged_again_is_there_once(tmp_path: Path) -> None:
+    with page_of(tmp_path) as http:
+        made = Client(http=http)
+        made.upload("payments", io.BytesIO(csv(table())))
+        job = made.train("fraud", "payments", method="mcd", threshold=0.0125)
+        made.wait(job["id"], every=0.02)
+        seen, told = [], []
+        for _ in range(2):
+            job = made.detect_batch("payments", model="fraud")
+            result = made.wait(job["id"], every=0.02)["result"]
+            seen.append(made.event_counts()["status"]["open"])
+            told.append(made.question("fraud")["left"])
+            text = http.get("/").text
+            assert re.search(r'<td class="n">300</td>\s*<td class="n">1\.3 %</td>', text), text
+            assert '<span class="n">300</span> rows judged' in text
+            assert '<span class="n">1</span> open incident' in text
+            if len(seen) == 1:  # what a person has seen to stays as it was left
+                first = made.question("fraud")["question"]["id"]
+                made.set_status(first, "acknowledged")
+        assert seen == [result["events"]] * 2
+        assert told == [result["events"], result["events"] + 1]
+        assert made.event(first)["status"] == "acknowledged"
+
+
 def test_training_and_versions(http: TestClient) -> None:
     answer = send(http, "/page/train", dataset="payments", model="quick", method="mcd", share="1")
     job = re.search(r"/page/jobs/([0-9a-f]{32})", str(answer.url))

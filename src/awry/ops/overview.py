@@ -9,6 +9,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from awry.core.inputs import FloatArray, IntArray
+from awry.ops.rollup import counted
 from awry.ops.store import Store
 from awry.ops.tables import (
     drift_reports,
@@ -76,7 +77,7 @@ class Overview:
                 t.source, sa.func.sum(t.rows).label("rows"),
                 sa.func.sum(t.flagged).label("flagged"), sa.func.max(t.updated).label("updated"),
             )
-            .where(t.role == "champion")
+            .where(t.role == "champion", counted())
             .group_by(t.source)
         )  # fmt: skip
         waiting = (
@@ -103,7 +104,7 @@ class Overview:
         t = score_rollups.c
         query = (
             sa.select(t.hour, sa.func.sum(t.rows), sa.func.sum(t.flagged))
-            .where(t.source == source, t.role == "champion")
+            .where(t.source == source, t.role == "champion", counted())
             .group_by(t.hour)
             .order_by(t.hour)
         )
@@ -112,10 +113,14 @@ class Overview:
         return Rates(rows[:, 0] * _HOUR, rows[:, 1], rows[:, 2])
 
     def judged(self, since: float) -> dict[str, int]:
-        """Rows judged, and flagged, since a time."""
-        j = judgements.c
+        """Rows judged, and flagged, since a time; a data set that a model judged again, once."""
+        j, later = judgements.c, judgements.alias().c
+        again = sa.exists().where(
+            j.origin == "job", later.origin == "job", later.source == j.source,
+            later.model.is_not_distinct_from(j.model), later.role == "champion", later.id > j.id,
+        )  # fmt: skip
         query = sa.select(sa.func.sum(j.rows), sa.func.sum(j.flagged)).where(
-            j.role == "champion", j.at >= since
+            j.role == "champion", j.at >= since, ~again
         )
         with self._store.read() as connection:
             rows, flagged = connection.execute(query).one()

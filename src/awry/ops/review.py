@@ -25,6 +25,8 @@ CANDIDATES = 1_000
 MARGIN, PRIOR = 1.0, 20.0
 #: The rate of false alarms wanted where a model's rule states none.
 RATE = 0.01
+#: Nobody has given a verdict, nor closed it; as a job does that finds it again.
+_WAITING = sa.and_(events.c.verdict.is_(None), events.c.status != "resolved")
 
 
 class Reviewing:
@@ -38,7 +40,7 @@ class Reviewing:
         """How many events of each model nobody has given a verdict on, by name."""
         left = (
             sa.select(events.c.model, sa.func.count().label("left"))
-            .where(events.c.verdict.is_(None))
+            .where(_WAITING)
             .group_by(events.c.model)
         )
         with self._store.read() as connection:
@@ -55,13 +57,11 @@ class Reviewing:
         marks = self._feedback.labelled(model)
         query = (
             sa.select(events.c.id, events.c.score, events.c.reasons)
-            .where(events.c.model == model, events.c.verdict.is_(None))
+            .where(events.c.model == model, _WAITING)
             .order_by(events.c.start.desc(), events.c.id.desc())
             .limit(CANDIDATES)
         )
-        count = sa.select(sa.func.count()).where(
-            events.c.model == model, events.c.verdict.is_(None)
-        )
+        count = sa.select(sa.func.count()).where(events.c.model == model, _WAITING)
         with self._store.read() as connection:
             rows = connection.execute(query).all()
             left: int = connection.scalar(count) or 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,11 @@ _QUANTILES = (0.5, 0.9, 0.99)
 
 
 def roll_up(connection: sa.Connection, made: Judgement) -> None:
-    """Add the scores of a judgement to those of their hours, in the transaction that keeps them."""
+    """Add the scores of a judgement to those of their hours, in the transaction that keeps them.
+
+    A job judges rows that are there, and may do so again: its scores are put in the place of those
+    of the job before it, by the same version, and count once.
+    """
     assert made.at is not None
     if not len(made.scores):
         return
@@ -28,12 +33,17 @@ def roll_up(connection: sa.Connection, made: Judgement) -> None:
     found = sketches(np.asarray(made.scores, dtype=float), place)
     whose = {
         "source": made.source, "model": made.model or "", "version": made.version or 0,
-        "role": made.role,
+        "role": made.role, "origin": made.origin,
     }  # fmt: skip
     own = [table.c[name] == value for name, value in whose.items()]
     numbers = hours.astype(np.int64).tolist()
     fresh = {"rows": 0, "flagged": 0, "sketch": [], "updated": made.judged}
-    insert_once(connection, table, [{**whose, **fresh, "hour": hour} for hour in numbers])
+    empty = [{**whose, **fresh, "hour": hour} for hour in numbers]
+    insert_once(connection, table, empty)
+    if made.origin == "job":
+        # By now one that is kept at the same time is, too.
+        connection.execute(table.delete().where(*own))
+        connection.execute(table.insert(), empty)
     # Always in order of the hours, so that no two wait for one another.
     known = connection.execute(
         sa.select(table.c.hour, table.c.sketch)
@@ -63,6 +73,20 @@ def roll_up(connection: sa.Connection, made: Judgement) -> None:
     )
 
 
+def counted() -> sa.ColumnElement[bool]:
+    """True of what requests and streams judged, and of the newest job of each source and model.
+
+    What an earlier version of the model said of the same rows is not counted with it.
+    """
+    t, other = table.c, table.alias().c
+    newest = (
+        sa.select(other.source, other.model, sa.func.max(other.updated))
+        .where(other.origin == "job", other.role == "champion")
+        .group_by(other.source, other.model)
+    )
+    return sa.or_(t.origin != "job", sa.tuple_(t.source, t.model, t.updated).in_(newest))
+
+
 def rates(
     store: Store, *, source: str, since: float, until: float, role: str = "champion"
 ) -> list[dict[str, Any]]:
@@ -74,22 +98,28 @@ def rates(
             table.c.role == role,
             table.c.hour >= since // _HOUR,
             table.c.hour * _HOUR < until,
+            counted(),
         )
         .order_by(table.c.hour, table.c.model, table.c.version)
     )
     with store.read() as connection:
-        rows = connection.execute(query).all()
+        found = connection.execute(query).all()
     return [
-        {
-            "at": row.hour * _HOUR,
-            "model": row.model or None,
-            "version": row.version or None,
-            "rows": row.rows,
-            "flagged": row.flagged,
-            "quantiles": _quantiles(Sketch.load(row.sketch)),
-        }
-        for row in rows
+        _told(*key, list(rows))
+        for key, rows in groupby(found, lambda row: (row.hour, row.model, row.version))
     ]
+
+
+def _told(hour: int, model: str, version: int, rows: list[Any]) -> dict[str, Any]:
+    scores = sum((Sketch.load(row.sketch) for row in rows), Sketch())
+    return {
+        "at": hour * _HOUR,
+        "model": model or None,
+        "version": version or None,
+        "rows": sum(row.rows for row in rows),
+        "flagged": sum(row.flagged for row in rows),
+        "quantiles": _quantiles(scores),
+    }
 
 
 def _quantiles(sketch: Sketch) -> dict[str, float]:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 #: The version of these tables: the number of the newest migration.
-VERSION = 6
+VERSION = 7
 
 
 class Json(sa.types.TypeDecorator[Any]):
@@ -145,12 +145,14 @@ scores = sa.Table(
 )  # fmt: skip
 
 #: What is left of scores: for each source, model and hour the counts, and a sketch of the scores.
+#: Those of a job are in place of those of the job before it, which judged the same rows.
 score_rollups = sa.Table(
     "score_rollups", tables,
     sa.Column("source", sa.String(200), primary_key=True),
     sa.Column("model", sa.String(100), primary_key=True),  # "" for none
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),  # 0 for none
     sa.Column("role", sa.String(10), primary_key=True),
+    sa.Column("origin", sa.String(10), primary_key=True),  # request, job or stream
     sa.Column("hour", sa.BigInteger, primary_key=True, autoincrement=False),  # hours since 1970
     sa.Column("rows", sa.BigInteger, nullable=False),
     sa.Column("flagged", sa.BigInteger, nullable=False),

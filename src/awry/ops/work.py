@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import sqlalchemy as sa
 from pyarrow import parquet
 
 from awry import run
@@ -20,13 +21,14 @@ from awry.core.plain import plain
 from awry.ops.blame import unfit
 from awry.ops.datasets import Datasets
 from awry.ops.errors import ConflictError, NotFoundError
-from awry.ops.findings import Findings
+from awry.ops.findings import Findings, refresh
 from awry.ops.golden import Golden
 from awry.ops.jobs import Job, Work
 from awry.ops.judgement import Gathering
 from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.ops.store import Store
+from awry.ops.tables import events, judgements
 from awry.result import Result
 from awry.series_model import SeriesModel
 
@@ -106,6 +108,7 @@ class Workshop:
                 found.kept = found.severity > 0
             os.replace(draft, target)
             with self._store.write() as connection:
+                _supersede(connection, found.source, found.model)
                 self.findings.record(found, connection)
                 job.settle(connection, made)
         except BaseException:
@@ -175,6 +178,25 @@ class Workshop:
             skipped = int(ends[first - 1]) if first else 0
             rows = file.read_row_groups(list(groups)).slice(offset - skipped, limit)
         return list(plain(rows.to_pylist()))
+
+
+def _supersede(connection: sa.Connection, source: str, model: str | None) -> None:
+    """Close the events that an earlier job found in these rows, and nobody has seen to.
+
+    What is still odd is found again now, and is not to be there twice.
+    """
+    by = judgements.c.model.is_not_distinct_from(model)
+    earlier = sa.select(judgements.c.id).where(
+        judgements.c.source == source, by, judgements.c.origin == "job"
+    )
+    unseen = sa.and_(
+        events.c.judgement.in_(earlier), events.c.status == "open", events.c.verdict.is_(None)
+    )
+    homes = set(connection.scalars(sa.select(events.c.incident).where(unseen)))
+    values = {"status": "resolved", "updated": time.time()}
+    connection.execute(events.update().where(unseen).values(values))
+    for home in sorted(homes - {None}):
+        refresh(connection, home)
 
 
 def _write(results: Iterator[Result], path: Path, made: dict[str, Any]) -> None:
