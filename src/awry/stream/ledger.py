@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice, repeat
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from awry.core.errors import AwryError
 from awry.ops.store import Store, insert_rows
@@ -254,7 +256,7 @@ class KeySpill:
                 rows = connection.execute(
                     sa.select(stream_states.c.key, stream_states.c.state).where(
                         stream_states.c.stream == self._stream,
-                        stream_states.c.key.in_(asked[at : at + _AT_ONCE]),
+                        _among(connection, stream_states.c.key, asked[at : at + _AT_ONCE]),
                     )
                 )
                 found.update({names[row.key]: row.state for row in rows})
@@ -316,6 +318,16 @@ def _score_rows(judgement: int, lane: Lane, now: float) -> Iterable[tuple[Any, .
 
 def _times(part: Judged, now: float) -> list[float]:
     return np.where(np.isfinite(part.times), part.times, now).tolist()  # type: ignore[no-any-return]
+
+
+def _among(
+    connection: sa.Connection, column: sa.ColumnElement[str], values: list[str]
+) -> sa.ColumnElement[bool]:
+    """Whether ``column`` is one of ``values``, which are one parameter, however many they are."""
+    if connection.dialect.name == "postgresql":
+        return column == sa.any_(sa.literal(values, ARRAY(sa.Text)))
+    listed = sa.func.json_each(json.dumps(values)).table_valued("value")
+    return column.in_(sa.select(listed.c.value))
 
 
 def _replace(connection: sa.Connection, stream: str, records: Sequence[tuple[str, bytes]]) -> None:
