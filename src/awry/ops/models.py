@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -69,6 +69,8 @@ class Models:
         self._lock = threading.Lock()
         self._champions: _Champions | None = None
         self._changes = 0
+        #: Are told when another version may be in charge, and must be quick.
+        self.listeners: list[Callable[[], object]] = []
 
     def add(
         self,
@@ -174,6 +176,12 @@ class Models:
         """The version that is tried beside the champion of ``name``, if there is one."""
         return self._in_charge().challengers.get(name)
 
+    def newest_champions(self) -> Sequence[tuple[str, int, str]]:
+        """Names, versions and files of those in charge, as many as are kept in memory."""
+        charge = self._in_charge().by_name.items()
+        found = [(name, one.row.version, one.row.file) for name, one in charge]
+        return found[: self._kept]
+
     def find(self, method: str, columns: Iterable[str]) -> str | None:
         """The model whose champion is of ``method`` and judges the most of ``columns``.
 
@@ -230,6 +238,8 @@ class Models:
         """Look anew who is in charge, and who is tried."""
         self._changes += 1
         self._champions = None
+        for listener in self.listeners:
+            listener()
 
     def promote(
         self, name: str, version: int, *, by: str, force: bool = False, **why: Any

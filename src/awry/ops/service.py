@@ -34,6 +34,7 @@ from awry.ops.settings import Settings
 from awry.ops.shared import Shared, space_of
 from awry.ops.store import Store
 from awry.ops.upkeep import Upkeep
+from awry.ops.warm import Warm
 from awry.ops.work import Workshop
 
 #: Seconds after which a file that nothing names is taken for left behind.
@@ -62,7 +63,7 @@ class Service:
     Attributes
     ----------
     store, shared, keys, datasets, models, judging, jobs, workshop, findings, lookup, overview,
-    feedback, reviewing, golden, rollout, keeper, drift, retraining, upkeep, recorder
+    feedback, reviewing, golden, rollout, keeper, drift, retraining, upkeep, recorder, warm
         Its parts.
     """
 
@@ -104,6 +105,8 @@ class Service:
         self.live = Live(self.shared)
         self.workshop.findings = self.findings
         self.findings.heard.append(self.live.hear)
+        self.warm = Warm(self.models, self.judging)
+        self.models.listeners.append(self.warm.wake)
         self.elsewhere = self._elsewhere()
 
     def start(self) -> None:
@@ -115,6 +118,7 @@ class Service:
             ("snapshots", self.retraining.files()),
         ):
             sweep(self.settings.home / part, kept)
+        self.warm.start()
         self.jobs.start()
         self.upkeep.start()
         self.recorder.start()
@@ -125,6 +129,7 @@ class Service:
 
     def close(self) -> None:
         """Stop the workers and let go of the database."""
+        self.warm.close()
         self.retraining.close()
         self.jobs.close()
         self.alerts.close()

@@ -17,7 +17,7 @@ from awry.server.batches import Batches
 from awry.server.errors import MEDIA_TYPE, add_handlers
 from awry.server.gate import Gate
 from awry.server.metrics import Metrics
-from awry.server.quick import Quick
+from awry.server.quick import Quick, warm_up
 from awry.server.routes import (
     alerts,
     datasets,
@@ -98,6 +98,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         responses=_PROBLEMS,
     )
     app.state.service, app.state.metrics = service, metrics
+    service.warm.before.append(warm_up)
     add_handlers(app)
     app.include_router(health.router)
     for module in (detect, datasets, models, jobs, events, review, alerts, rollout, drift):

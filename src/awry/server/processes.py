@@ -36,9 +36,7 @@ def run(settings: Settings, *, processes: int = 1, log_level: str = "info") -> N
     }
     log_to_stderr(log_level)
     if processes == 1:
-        app = create_app(settings)
-        gc.freeze()  # what is there now stays, and need not be looked at again and again
-        uvicorn.run(app, **options)
+        uvicorn.run(_settled(create_app(settings)), **options)
         return
     # The others read their settings from the environment, as this one did.
     os.environ |= {
@@ -56,6 +54,12 @@ def run(settings: Settings, *, processes: int = 1, log_level: str = "info") -> N
 def create_worker() -> FastAPI:
     """The application of one of several processes."""
     log_to_stderr(os.environ.get(_LOG_LEVEL, "info"))
-    app = create_app(Settings.from_environment())
+    return _settled(create_app(Settings.from_environment()))
+
+
+def _settled(app: FastAPI) -> FastAPI:
+    """``app``; what is there now, and once champions are loaded, need not be looked at by the
+    garbage collector again and again, while all requests wait."""
     gc.freeze()
+    app.state.service.warm.after += [gc.collect, gc.freeze]
     return app

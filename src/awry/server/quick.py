@@ -151,6 +151,11 @@ class Quick:
             self._shapes.popitem(last=False)
 
 
+def warm_up() -> None:
+    """Load what reads long bodies."""
+    read_rows(b'{"data":[{"x":1}]}', Keys.of("x"))
+
+
 def answered(metrics: Metrics, answer: Answer) -> Response:
     """The response, with its rows counted."""
     model = answer.model

@@ -255,6 +255,8 @@ class Probe(BaseModel):
 class Ready(BaseModel):
     ready: bool
     degraded: bool
+    #: Whether champions are still being loaded: the first requests may take seconds.
+    warming: bool
     dependencies: dict[str, Probe]
 
 

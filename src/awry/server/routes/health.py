@@ -30,6 +30,7 @@ def ready(service: TheService) -> Any:
     answer = {
         "ready": all(probe["ok"] for probe in found.values() if probe["needed"]),
         "degraded": not all(probe["ok"] for probe in found.values()),
+        "warming": service.warm.warming,
         "dependencies": found,
     }
     return JSONResponse(answer, 200 if answer["ready"] else 503)
