@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +18,13 @@ from awry.ops import tables
 from awry.ops.alert_rules import Quiet, Rule
 from awry.ops.alerts import Alerts
 from awry.ops.errors import UnfitError
+from awry.ops.service import Service
 from awry.ops.settings import Settings
 from awry.ops.sinks import Alertmanager, AlertSink, File
 from awry.ops.store import Store
 from awry.result import SEVERITIES
 from awry.server import create_app
+from servers import free_port, redis_server
 
 #: Friday, 1 March 2024, noon UTC.
 NOON = datetime.fromisoformat("2024-03-01T12:00:00+00:00").timestamp()
@@ -359,6 +363,79 @@ def test_several_processes_fire_and_tell_once(bench: Bench) -> None:
     for thread in threads:
         thread.join()
     assert bench.desk.statuses == ["firing"]
+
+
+@pytest.fixture(scope="module")
+def redis() -> Iterator[int]:
+    with redis_server() as port:
+        yield port
+
+
+def both(service: Service, other: Service, now: float) -> None:
+    """Let two services look at their rules and deliver, at the same time."""
+
+    def work(one: Service) -> None:
+        one.alerts.check(now)
+        one.alerts.outbox.deliver("desk", now)
+
+    threads = [threading.Thread(target=work, args=(one,)) for one in (service, other)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("lost", [False, True], ids=["redis", "redis lost"])
+def test_two_services_tell_once_even_where_the_database_is_not_told(
+    tmp_path: Path, redis: int, lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = tmp_path / "told.jsonl"
+    made = Settings(
+        home=tmp_path, redis_url=f"redis://127.0.0.1:{free_port() if lost else redis}",
+        alert_sinks=(f"desk=file://{told}",),
+    )  # fmt: skip
+    first, second = services = Service(made), Service(made)
+
+    def statuses() -> list[str]:
+        return [json.loads(line)["status"] for line in told.read_text().splitlines()]
+
+    def gone(*_: Any, **__: Any) -> Any:
+        raise sa.exc.OperationalError("", {}, OSError("gone"))
+
+    bench = Bench(made)
+    bench.rules({**EVENTS, "cooldown": HOUR})
+    bench.event(NOON)
+    both(first, second, NOON + 1)
+    assert statuses() == ["firing"]
+    both(first, second, NOON + 10 * MINUTE)
+    assert statuses() == ["firing", "resolved"]
+    bench.event(NOON + 11 * MINUTE)
+    both(first, second, NOON + 11 * MINUTE)
+    assert statuses() == ["firing", "resolved"], "it cools down"
+
+    bench.event(NOON + 2 * HOUR)
+    at = NOON + 2 * HOUR
+    first.alerts.check(at)
+    with monkeypatch.context() as patch:
+        # It tells, and the database goes before that is written down.
+        send = File.send
+        patch.setattr(
+            File, "send",
+            lambda *given: (send(*given), patch.setattr(first.store, "write", gone)),
+        )  # fmt: skip
+        with pytest.raises(sa.exc.OperationalError):
+            first.alerts.outbox.deliver("desk", at)
+    assert statuses() == ["firing", "resolved", "firing"]
+    # Without Redis a process knows what it told itself.
+    left = (first if lost else second).alerts.outbox
+    assert left.deliver("desk", at + 30) == 0, "it may still be at it"
+    assert left.deliver("desk", at + 90) == 1
+    assert statuses() == ["firing", "resolved", "firing"]
+    assert {row["state"] for row in left.list().rows} == {"done"}
+    assert (first if lost else second).shared.degraded == lost
+    bench.store.close()
+    for service in services:
+        service.close()
 
 
 def test_one_process_at_a_time_looks_and_the_next_when_it_has_gone(bench: Bench) -> None:

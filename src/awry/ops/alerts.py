@@ -20,6 +20,7 @@ from awry.ops.errors import NotFoundError, TooLargeError, UnfitError
 from awry.ops.outbox import Outbox
 from awry.ops.paging import Page, cursor_of, page
 from awry.ops.settings import Settings
+from awry.ops.shared import Shared
 from awry.ops.sinks import Alertmanager, AlertSink, open_sinks
 from awry.ops.store import Store
 from awry.ops.tables import alert_rules as rules_table
@@ -45,13 +46,25 @@ class Alerts:
     settings : Settings
     sinks : mapping, optional
         By name; those of the settings by default.
+    shared : Shared, optional
+        What processes know together.
+
+    Notes
+    -----
+    That an alert cools down is known in the database, and changed in the transaction that puts in
+    what is told of it: all processes agree, and one that is killed neither loses an alert nor tells
+    it twice, as it could were it known elsewhere.
     """
 
     def __init__(
-        self, store: Store, settings: Settings, sinks: Mapping[str, AlertSink] | None = None
+        self,
+        store: Store,
+        settings: Settings,
+        sinks: Mapping[str, AlertSink] | None = None,
+        shared: Shared | None = None,
     ) -> None:
         self._store = store
-        self.outbox = Outbox(store, open_sinks(settings) if sinks is None else sinks)
+        self.outbox = Outbox(store, open_sinks(settings) if sinks is None else sinks, shared)
         self._beside = Beside("awry-alerts", settings.alert_seconds, self.take_turn)
         self._me, self._turn = uuid.uuid4().hex, max(3 * settings.alert_seconds, _LEAST)
 

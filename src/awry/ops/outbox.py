@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from awry.ops.beside import Beside
 from awry.ops.paging import Page, cursor_of, page
+from awry.ops.shared import Shared
 from awry.ops.sinks import FINAL, AlertSink
 from awry.ops.store import Store
 from awry.ops.tables import alert_deliveries as table
@@ -24,6 +25,8 @@ STATES = ("waiting", "done", "dead")
 TRIES, _FIRST, _LONGEST = 12, 5.0, 3_600.0
 #: Seconds until a delivery that is under way is taken for one whose process has ended.
 _LEASE = 60.0
+#: Seconds for which it is remembered that a delivery was told: longer than it is tried.
+_TOLD = 86_400.0
 #: Seconds between looks for what other processes put in.
 _POLL = 2.0
 
@@ -32,13 +35,30 @@ class Outbox:
     """Takes messages in the transaction they are of, and delivers them, each sink in a thread.
 
     A message is delivered at least once: a process that ends between telling and writing down that
-    it told leaves it to the next, under the same number.
+    it told leaves it to the next, under the same number. What a process told and the database could
+    not be told of is remembered besides, in Redis by all processes, and not told again.
+
+    Parameters
+    ----------
+    store : Store
+    sinks : mapping
+        By name.
+    shared : Shared, optional
+        What processes know together; by default each knows what it told itself.
+    poll : float
+        Seconds between looks.
     """
 
     def __init__(
-        self, store: Store, sinks: Mapping[str, AlertSink], *, poll: float = _POLL
+        self,
+        store: Store,
+        sinks: Mapping[str, AlertSink],
+        shared: Shared | None = None,
+        *,
+        poll: float = _POLL,
     ) -> None:
         self._store, self.sinks = store, sinks
+        self._shared = Shared() if shared is None else shared
         self._threads = [
             Beside(f"awry-sink-{name}", poll, partial(self.deliver, name)) for name in sinks
         ]
@@ -121,8 +141,12 @@ class Outbox:
     def _tell(self, one: Any, now: float) -> bool:
         sink, tries = self.sinks[one.sink], one.attempts + 1
         values: dict[str, Any] = {"state": "done", "error": None}
+        # Numbers begin anew with a database that is made anew.
+        name = f"delivery {one.id} {one.created}"
         try:
-            sink.send(one.message, one.id)
+            if self._shared.recall([name]) == [None]:
+                sink.send(one.message, one.id)
+                self._shared.keep({name: b"told"}, _TOLD)
         except Exception as error:
             # An error of the standard library may quote an address, which may hold a token.
             told = str(error) if isinstance(error, FINAL) else type(error).__name__

@@ -86,7 +86,7 @@ class Service:
         self.recorder = Recorder(self.findings, self.models)
         if self.settings.record_requests:
             self.judging.heard = self.recorder.hear
-        self.alerts = Alerts(self.store, self.settings)
+        self.alerts = Alerts(self.store, self.settings, shared=self.shared)
         self.golden = Golden(self.store, self.models, self.settings)
         self.rollout = Rollout(self.store, self.models, self.judging, self.findings, self.golden)
         self.keeper = Keeper(self.store, self.settings)
