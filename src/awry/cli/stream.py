@@ -183,7 +183,7 @@ def stream(
         worker = Worker(
             open_source(source), _plan(source, settings, store, options), store, told,
             name=options["name"], keep_scores=bool(databases), batch=options["batch"],
-            every=options["every"],
+            every=options["every"], **_of_the_service(options["model"], settings, store),
         )  # fmt: skip
         _run(worker, options["metrics_port"], options["metrics_host"], quiet)
 
@@ -237,6 +237,18 @@ def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) 
         rules=tuple(make_rule(rule) for rule in options["rules"]),
         drift=options["drift"],
     )
+
+
+def _of_the_service(model: str | None, settings: Settings, store: Any) -> dict[str, Any]:
+    """What follows a model of the service, and what its retraining learns from."""
+    if model is None:
+        return {}
+    from awry.ops.keeper import Keeper
+    from awry.ops.models import Models
+    from awry.stream.champion import Champion
+
+    champion = Champion(Models(store, settings), model)
+    return {"champion": champion, "keeper": Keeper(store, settings)}
 
 
 def _first_line(source: str) -> str:

@@ -76,6 +76,10 @@ METERS = {
     "awry_stream_late": Meter("counter", "Events that came after the watermark.", ("stream",)),
     "awry_stream_dead_letters": Meter("counter", "Messages that could not be judged.", ("stream",)),
     "awry_stream_commits": Meter("counter", "Transactions.", ("stream",)),
+    "awry_stream_model_swaps": Meter(
+        "counter", "Times another version of the model took over.", ("stream",)
+    ),
+    "awry_stream_model_version": Meter("gauge", "Version of the model in use.", ("stream",)),
     "awry_stream_partitions": Meter("gauge", "Partitions of this worker.", ("stream",)),
     "awry_stream_lag": Meter("gauge", "Messages that wait to be read.", ("stream",)),
     "awry_stream_queue": Meter("gauge", "Events read and not kept yet.", ("stream",)),

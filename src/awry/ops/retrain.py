@@ -13,6 +13,7 @@ import time
 import uuid
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 from pyarrow import parquet
@@ -20,11 +21,13 @@ from sklearn.base import clone
 
 from awry.core.params import ParameterError
 from awry.core.plain import plain
+from awry.data.tables import as_table
 from awry.model import Model
 from awry.ops import leases, watch
 from awry.ops.audit import note as write_down
 from awry.ops.beside import Beside
 from awry.ops.blame import unfit
+from awry.ops.comparison import Counts, compare
 from awry.ops.drift import Drift
 from awry.ops.errors import ConflictError, NotFoundError, OpsError, UnfitError
 from awry.ops.golden import Golden
@@ -43,6 +46,8 @@ from awry.ops.window import Learnable, window, words
 _log = logging.getLogger(__name__)
 #: Who does what policies say.
 BY = "policy"
+#: Rows of streams and jobs that a challenger is tried on, the newest.
+_TRIED = 5_000
 
 
 class Retraining:
@@ -250,7 +255,10 @@ class Retraining:
             self._perhaps_promote(name, policy, tried["version"])
 
     def _perhaps_promote(self, name: str, policy: Policy, version: int) -> None:
-        kept, reason = watch.judged(policy, self._rollout.comparison(name))
+        comparison = self._rollout.comparison(name)
+        if comparison["rows"] < policy.shadow_rows:
+            comparison = self._on_kept_rows(name, comparison)
+        kept, reason = watch.judged(policy, comparison)
         if kept is None:
             self._decide(name, f"version {version} is in the shadow: {reason}")
         elif not kept:
@@ -261,6 +269,27 @@ class Retraining:
             self._decide(name, f"version {version} was put in charge: {reason}")
         else:
             self._decide(name, f"version {version} waits for a person to promote it: {reason}")
+
+    def _on_kept_rows(self, name: str, found: dict[str, Any]) -> dict[str, Any]:
+        """Champion against challenger on rows of streams and jobs, which ask no challenger.
+
+        ``found``, the comparison on requests, where that has more rows.
+        """
+        champion, challenger = found["champion"], found["challenger"]
+        rows = self._keeper.rows(name, since=found["since"], until=time.time(), version=champion)
+        rows = rows[-_TRIED:]
+        if len(rows) <= found["rows"]:
+            return found
+        judge: Any = self._models.load(name, challenger)[1]
+        with unfit("data"):
+            new = judge.judge(as_table([row.row for row in rows])).severity > 0
+        old = np.array([row.severity > 0 for row in rows])
+        counts = Counts(
+            rows=len(rows), both=int((old & new).sum()), champion_only=int((old & ~new).sum()),
+            challenger_only=int((new & ~old).sum()),
+        )  # fmt: skip
+        # How long requests take, requests alone can tell.
+        return found | compare(counts) | {"latency_ms": found["latency_ms"]}
 
     def _perhaps_train(self, row: dict[str, Any], policy: Policy) -> None:
         name = row["model"]

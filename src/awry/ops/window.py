@@ -170,12 +170,15 @@ def _verdicts(store: Store, model: str, since: float) -> _Verdicts:
 
 
 def _loud(store: Store, model: str, policy: Policy) -> set[int]:
-    """The hours in which the champion flagged too many of all rows it judged."""
+    """The hours in which the champion flagged too many rows of any one source.
+
+    Each by itself: of a stream under attack, the many calm rows of a job say nothing.
+    """
     t = score_rollups.c
     query = (
         sa.select(t.hour, sa.func.sum(t.rows).label("rows"), sa.func.sum(t.flagged).label("odd"))
-        .where(t.model == model, t.source == model, t.role == "champion")
-        .group_by(t.hour)
+        .where(t.model == model, t.role == "champion")
+        .group_by(t.hour, t.source)
     )
     with store.read() as connection:
         # PostgreSQL adds integers up to decimals.

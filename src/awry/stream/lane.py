@@ -115,6 +115,15 @@ class Lane:
 
     # -- what comes in ----------------------------------------------------------------------------
 
+    def follow(self, plan: Plan) -> None:
+        """Judge what comes by another version of the model, which knows nothing of the stream yet.
+
+        What is compared with the first events, as that version scores them, begins anew.
+        """
+        assert plan.model is not None
+        self._model = ModelScorer(plan.model)
+        self.plan, self._watch = plan, plan.new_watch()
+
     def feed(self, batch: Batch) -> None:
         """Take the messages that come next."""
         records, reasons = self.plan.decode(batch.messages)
@@ -284,6 +293,7 @@ class Lane:
             "fields": self.fields, "watermark": self.watermark, "held": self.watermark.dump(),
             "threshold": self.threshold, "episodes": _encode(list(self._episodes.open_.items())),
             "rules": self._rules, "watch": self._watch, "detector": detector,
+            "version": self.plan.model_version,
             "head": _encode(self._head), "extra": self._head_extra, "outbox": self.outbox,
             "position": None if self.position is None else _encode(self.position),
         }  # fmt: skip
@@ -297,14 +307,16 @@ class Lane:
         self._episodes = Episodes(self.plan.gap).start()
         self._episodes.open_.update(_decode(parts["episodes"]))
         self._rules, self.outbox = parts["rules"], parts["outbox"]
+        # Of another version of the model neither what it learnt nor how it scored holds.
+        same = parts.get("version", self.plan.model_version) == self.plan.model_version
         self._watch = self.plan.new_watch()
-        if self._watch is not None and (kept := parts.get("watch")) is not None:
+        if same and self._watch is not None and (kept := parts.get("watch")) is not None:
             self._watch = kept if kept.rows == self._watch.rows else self._watch
         self._head, self._head_extra = _decode(parts["head"]), parts["extra"]
         if parts["position"] is not None:
             self.position = Position(*_decode(parts["position"]))
         if self.plan.model is not None:
-            self._model = ModelScorer(self.plan.model, parts["detector"])
+            self._model = ModelScorer(self.plan.model, parts["detector"] if same else None)
         elif parts["detector"] is not None:
             self._begin(parts["detector"])
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from awry.core.errors import AwryError
+from awry.ops.keeper import Keeper
 from awry.ops.store import Store, insert_rows
 from awry.ops.tables import (
     drift_reports,
@@ -29,6 +30,7 @@ from awry.stream.incidents import add_rates, join_incidents
 from awry.stream.lane import Lane
 from awry.stream.patience import outlast
 from awry.stream.records import Judged
+from awry.stream.samples import keep_rows
 
 #: Bytes kept of a message that could not be judged.
 MAX_DEAD_BYTES = 4096
@@ -54,10 +56,15 @@ class Ledger:
         Name of the stream, under which it goes on after an end.
     keep_scores : bool
         Whether scores are kept, or events, state and offsets alone.
+    keeper : Keeper, optional
+        Keeps some of the rows that a model of the service judged.
     """
 
-    def __init__(self, store: Store, stream: str, *, keep_scores: bool = True) -> None:
+    def __init__(
+        self, store: Store, stream: str, *, keep_scores: bool = True, keeper: Keeper | None = None
+    ) -> None:
         self._store, self.stream, self._keep_scores = store, clip(stream, 200), keep_scores
+        self._keeper = keeper
         self._found: dict[tuple[str, int], int | None] = {}
         #: CPU seconds that writing down states has taken.
         self.saving = 0.0
@@ -105,12 +112,16 @@ class Ledger:
                     self._keep_dead(connection, lane)
                     self._keep_drifts(connection, lane)
                     self._keep_state(connection, lane)
+                    if self._keeper is not None:
+                        keep_rows(connection, self._keeper, self.stream, lane, item(lane, 0)[:-1])
                 if self._keep_scores:
                     add_rates(connection, self.stream, lanes)
                 join_incidents(connection, self.stream, lanes)
         except BaseException:
             for episode in new:
                 episode["id"] = None
+            if self._keeper is not None:
+                self._keeper.forget()
             raise
         self._found |= moved
         for lane in lanes:

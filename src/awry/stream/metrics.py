@@ -40,6 +40,8 @@ class _Collector:
             ("awry_stream_late", tally.late),
             ("awry_stream_dead_letters", tally.dead),
             ("awry_stream_commits", tally.commits),
+            ("awry_stream_model_swaps", tally.swaps),
+            ("awry_stream_model_version", worker.plan.model_version),
             ("awry_stream_partitions", len(worker.lanes)),
             ("awry_stream_queue", worker.waiting),
             ("awry_stream_lag", worker.source.lag()),

@@ -12,9 +12,13 @@ import numpy as np
 
 from awry.core.errors import AwryError
 from awry.core.inputs import FloatArray, IntArray
+from awry.model import Model
+from awry.ops.keeper import Keeper
 from awry.ops.store import Store
+from awry.stream.champion import Champion
 from awry.stream.lane import Lane
 from awry.stream.ledger import Ledger, TakenOverError, item
+from awry.stream.patience import outlast
 from awry.stream.plan import Plan
 from awry.stream.records import Batch, Dead, Judged, Position
 from awry.stream.sinks.base import Mark, Message, Sink
@@ -25,6 +29,8 @@ log = logging.getLogger(__name__)
 SEVERITIES = ("", "warning", "critical", "emergency")
 #: A state that takes long to write is written less often: so much of the time at most.
 _SHARE = 0.1
+#: Seconds from one trimming of rows that are kept to the next.
+_TRIM = 300.0
 #: Upper ends, in seconds, of the steps in which latencies are counted.
 LATENCIES = (0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5, 5.0, np.inf)
 
@@ -38,6 +44,8 @@ class Tally:
     dead: int = 0
     late: int = 0
     commits: int = 0
+    #: Times another version of the model took over.
+    swaps: int = 0
     #: Events by the time from their arrival to being kept, in the steps of LATENCIES.
     latencies: IntArray = field(default_factory=lambda: np.zeros(len(LATENCIES), dtype=np.int64))
     latency_seconds: float = 0.0
@@ -62,6 +70,10 @@ class Worker:
         Who is told beside.
     name : str, optional
         The stream's name, under which it goes on; by default that of the source.
+    keeper : Keeper, optional
+        Keeps some of the rows that a model of the service judged, for its retraining.
+    champion : Champion, optional
+        Tells when another version of the plan's model is in charge, which then judges what comes.
     batch : int
         Messages read at a time.
     every : float
@@ -79,6 +91,8 @@ class Worker:
         *,
         name: str | None = None,
         keep_scores: bool = True,
+        keeper: Keeper | None = None,
+        champion: Champion | None = None,
         batch: int = 2_000,
         every: float = 0.25,
         every_items: int = 20_000,
@@ -86,11 +100,13 @@ class Worker:
         self.source, self.plan, self.sinks = source, plan, list(sinks)
         self.name = name or source.name
         self.tally = Tally()
-        self._ledger = Ledger(store, self.name, keep_scores=keep_scores)
+        self._store, self._keeper, self._champion = store, keeper, champion
+        self._ledger = Ledger(store, self.name, keep_scores=keep_scores, keeper=keeper)
         self._batch, self._every, self._every_items = batch, every, every_items
         self.lanes: dict[tuple[str, int], Lane] = {}
         self._stopping = False
         self._since, self._waiting = time.monotonic(), 0
+        self._trimmed = time.monotonic()
 
     @property
     def waiting(self) -> int:
@@ -138,6 +154,8 @@ class Worker:
             self._since = time.monotonic()
         elif self._due():
             self._commit(self.lanes.values())
+        if not any(lane.moved for lane in self.lanes.values()):
+            self._between()
 
     def _feed(self, batch: Batch) -> None:
         lane = self.lanes.get((batch.topic, batch.partition))
@@ -200,6 +218,26 @@ class Worker:
         self.tally.dead += len(lane.dead)
         self._deliver(lane)
         lane.clear()
+
+    def _between(self) -> None:
+        """What is done where all that was judged is kept."""
+        if self._champion is not None:
+            found = self._champion.other_than(self.plan.model_version)
+            if found is not None:
+                self._follow(*found)
+        if self._keeper is not None and time.monotonic() - self._trimmed > _TRIM:
+            keeper, self._trimmed = self._keeper, time.monotonic()
+            outlast(self._store, lambda: keeper.trim(time.time()))
+
+    def _follow(self, version: int, model: Model) -> None:
+        log.info(
+            "%s: version %d of %s judges from here on, in place of version %s",
+            self.name, version, self.plan.model_name, self.plan.model_version,
+        )  # fmt: skip
+        self.plan = replace(self.plan, model=model, model_version=version)
+        for lane in self.lanes.values():
+            lane.follow(self.plan)
+        self.tally.swaps += 1
 
     # -- telling ----------------------------------------------------------------------------------
 
