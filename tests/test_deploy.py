@@ -8,6 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
+
+from awry.cli import app
+from awry.ops.keys import Keys
+from awry.ops.settings import Settings
+from awry.ops.store import Store
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 
@@ -72,3 +78,26 @@ def test_compose_names_what_is_there():
     for path in ("prometheus/prometheus.yml", "alertmanager/alertmanager.yml"):
         for host in re.findall(r"(?:://|\")([a-z]+):\d+", (DEPLOY / path).read_text()):
             assert host in compose["services"], host
+
+
+def test_the_key_that_compose_says_to_make_is_the_one_that_is_used(tmp_path, monkeypatch):
+    """Prometheus may look with it, Alertmanager may send, and neither may more."""
+    text = (DEPLOY / "compose.yaml").read_text()
+    ((command, file),) = re.findall(r"api (awry keys create .*) > deploy/(\S+)$", text, re.M)
+    compose = yaml.safe_load(text)
+    assert {f"./{file}"} == {one["file"] for one in compose["secrets"].values()}
+    kept_out = (DEPLOY.parent / ".gitignore").read_text().splitlines()
+    assert f"deploy/{file.partition('/')[0]}/" in kept_out
+    for name in ("prometheus", "alertmanager"):
+        config = (DEPLOY / name / f"{name}.yml").read_text()
+        used = re.findall(r"credentials_file: /run/secrets/(\S+)", config)
+        assert used == compose["services"][name]["secrets"] == [file.rpartition("/")[2]]
+
+    monkeypatch.setenv("AWRY_HOME", str(tmp_path))
+    made = CliRunner().invoke(app, command.split()[1:])
+    assert made.exit_code == 0, made.output
+    store = Store(Settings(home=tmp_path))
+    caller = Keys(store).check(made.stdout.strip())
+    store.close()
+    assert caller is not None
+    assert caller.role == "write"

@@ -180,8 +180,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             pytest.skip(f"{name} is not installed")
     folder, home = tmp_path_factory.mktemp("stack"), tmp_path_factory.mktemp("home")
     store = Store(Settings(home=home))
-    for role, name in (("read", "awry_key"), ("write", "awry_alerts_key")):
-        (folder / name).write_text(Keys(store).create(name, role))
+    (folder / "awry_key").write_text(Keys(store).create("monitoring", "write") + "\n")
     key = Keys(store).create("test", "admin")
     store.close()
     api, stream, prometheus, alertmanager = (free_port() for _ in range(4))
