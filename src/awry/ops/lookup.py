@@ -51,64 +51,29 @@ class Lookup:
     def events(
         self,
         *,
-        source: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        severity: str | None = None,
-        status: str | None = None,
-        feature: str | None = None,
         model: str | None = None,
         incident: int | None = None,
         cursor: str | None = None,
         limit: int = 100,
+        **filters: Any,
     ) -> Page:
         """Events, the newest first.
 
         Parameters
         ----------
-        since, until : float, optional
-            Those that were under way in this time, in seconds since 1970.
-        severity : str, optional
-            Of this severity or a graver one.
-        feature : str, optional
-            A column that shows it.
+        **filters
+            ``source``, ``since``, ``until``, ``severity``, ``status`` and ``feature``, see
+            :func:`_filtered`.
         """
         columns = [c for c in events.c if c.name not in ("extract", "judgement")]
-        query = _under_way(sa.select(*columns), events, since, until)
-        query = _where(query, events.c.source.__eq__, source)
-        query = query.where(events.c.severity >= _level(severity))
-        query = _where(query, events.c.status.__eq__, status)
+        query = _filtered(sa.select(*columns), events, event_features.c.event, **filters)
         query = _where(query, events.c.model.__eq__, model)
         query = _where(query, events.c.incident.__eq__, incident)
-        if feature is not None:
-            named = sa.select(event_features.c.event).where(event_features.c.feature == feature)
-            query = query.where(events.c.id.in_(named))
         return self._page(query, events.c.start, events.c.id, cursor, limit)
 
-    def incidents(
-        self,
-        *,
-        source: str | None = None,
-        since: float | None = None,
-        until: float | None = None,
-        severity: str | None = None,
-        status: str | None = None,
-        feature: str | None = None,
-        cursor: str | None = None,
-        limit: int = 100,
-    ) -> Page:
+    def incidents(self, *, cursor: str | None = None, limit: int = 100, **filters: Any) -> Page:
         """Incidents, the newest first; filtered as :meth:`events` are."""
-        query = _under_way(sa.select(incidents), incidents, since, until)
-        query = _where(query, incidents.c.source.__eq__, source)
-        query = query.where(incidents.c.severity >= _level(severity))
-        query = _where(query, incidents.c.status.__eq__, status)
-        if feature is not None:
-            named = sa.select(events.c.incident).join(
-                event_features, event_features.c.event == events.c.id
-            )
-            query = query.where(
-                incidents.c.id.in_(named.where(event_features.c.feature == feature))
-            )
+        query = _filtered(sa.select(incidents), incidents, events.c.incident, **filters)
         return self._page(query, incidents.c.start, incidents.c.id, cursor, limit)
 
     def event(self, number: int) -> dict[str, Any]:
@@ -175,8 +140,40 @@ def _where(query: sa.Select[Any], says: Callable[[Any], Any], given: Any) -> sa.
     return query if given is None else query.where(says(given))
 
 
-def _under_way(query: sa.Select[Any], table: sa.Table, since: Any, until: Any) -> sa.Select[Any]:
-    return _where(_where(query, table.c.end.__ge__, since), table.c.start.__lt__, until)
+def _filtered(
+    query: sa.Select[Any],
+    table: sa.Table,
+    named: sa.ColumnElement[Any],
+    *,
+    source: str | None = None,
+    since: float | None = None,
+    until: float | None = None,
+    severity: str | None = None,
+    status: str | None = None,
+    feature: str | None = None,
+) -> sa.Select[Any]:
+    """``query`` for some of the events, or incidents, of ``table``.
+
+    Parameters
+    ----------
+    named : column
+        What an event that a feature is in says of the id in ``table``.
+    since, until : float, optional
+        Those that were under way in this time, in seconds since 1970.
+    severity : str, optional
+        Of this severity or a graver one.
+    feature : str, optional
+        A column that shows it.
+    """
+    query = _where(query, table.c.end.__ge__, since)
+    query = _where(query, table.c.start.__lt__, until)
+    query = _where(query, table.c.source.__eq__, source)
+    query = _where(query, table.c.status.__eq__, status)
+    query = query.where(table.c.severity >= _level(severity))
+    if feature is None:
+        return query
+    showing = sa.select(named).join_from(events, event_features)
+    return query.where(table.c.id.in_(showing.where(event_features.c.feature == feature)))
 
 
 def _shown(row: Any) -> dict[str, Any]:
