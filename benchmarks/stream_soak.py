@@ -1,12 +1,13 @@
-"""Whether `awry stream` stays as small as it began, at full rate and with all it can do switched on.
+"""Whether `awry stream` stays as small as it began, at full rate with all it can do switched on.
 
     python benchmarks/stream_soak.py [--minutes 10]
 
 A worker judges what a generator makes, as fast as it can, with a context for each key, events put
 in order, a rule and drift reports, and keeps every score in SQLite. Sampled each second, beside the
 private memory that `benchmarks/soak.py` tells of, are SQLite's write-ahead log, which must not grow
-either, and the state of the partition. Of the keys 2,000 are in memory, so that the store of keys is
-full long before the time is over. Flat is a slope that the error, or a megabyte an hour, explains.
+either, and the state of the partition. Of the keys 2,000 are in memory, so that the store of keys
+is full long before the time is over. Flat is a slope that the error, or a megabyte an hour,
+explains.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 import httpx2
 import numpy as np
+
 from soak import awry, free_port, judged, page, private, wait
 
 HERE = Path(__file__).parent

@@ -89,7 +89,7 @@ class Service:
         self.alerts = Alerts(self.store, self.settings, shared=self.shared)
         self.golden = Golden(self.store, self.models, self.settings)
         self.rollout = Rollout(self.store, self.models, self.judging, self.findings, self.golden)
-        self.keeper = Keeper(self.store, self.settings)
+        self.keeper = self.workshop.keeper = Keeper(self.store, self.settings)
         self.drift = Drift(self.store, self.datasets, self.models, self.keeper, self.settings)
         self.retraining = Retraining(
             self.store, self.models, self.keeper, self.golden, self.rollout, self.drift,

@@ -18,13 +18,15 @@ from awry import run
 from awry.core import registry
 from awry.core.inputs import IntArray
 from awry.core.plain import plain
+from awry.model import Model
 from awry.ops.blame import unfit
 from awry.ops.datasets import Datasets
 from awry.ops.errors import ConflictError, NotFoundError
 from awry.ops.findings import Findings, refresh
 from awry.ops.golden import Golden
 from awry.ops.jobs import Job, Work
-from awry.ops.judgement import Gathering
+from awry.ops.judgement import Gathering, Judgement
+from awry.ops.keeper import Keeper
 from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.ops.store import Store
@@ -39,6 +41,9 @@ _KEPT = 1_000_000
 
 class Workshop:
     """Does the work of jobs, with the data sets and models of a service."""
+
+    #: Keeps some of the rows that jobs judged, for retraining.
+    keeper: Keeper | None = None
 
     def __init__(
         self, store: Store, datasets: Datasets, models: Models, settings: Settings
@@ -110,11 +115,23 @@ class Workshop:
             with self._store.write() as connection:
                 _supersede(connection, found.source, found.model)
                 self.findings.record(found, connection)
+                self._keep_rows(job, found, gathering, connection)
                 job.settle(connection, made)
         except BaseException:
             draft.unlink(missing_ok=True)
             target.unlink(missing_ok=True)
             raise
+
+    def _keep_rows(
+        self, job: Job, found: Judgement, gathering: Gathering, connection: sa.Connection
+    ) -> None:
+        """Keep some of the rows that a model judged as it does by itself, to learn from."""
+        if self.keeper is None or found.model is None or job.request.get("threshold") is not None:
+            return
+        fetch = gathering.fetch
+        judge = self._models.load(found.model, found.version)[1]
+        if isinstance(judge, Model) and fetch is not None:
+            self.keeper.keep(found, lambda some: fetch(np.array(some)).to_pylist(), connection)
 
     def _results(self, job: Job, made: dict[str, Any], gathering: Gathering) -> Iterator[Result]:
         asked, path = job.request, self._path(job)
