@@ -236,3 +236,11 @@ def test_refused_input():
             cls().fit([0.0, np.nan])
     with pytest.raises(ValueError, match=r"prior must be a number > 0.0 and < 1.0, got 1.0"):
         AnomalyProbability(1.0).fit([0.0, 1.0])
+
+
+@pytest.mark.parametrize("far", [1e100, 1e155, 1e300])
+def test_scores_whose_squares_are_no_numbers_are_fitted_like_others(far):
+    near = np.abs(np.random.default_rng(0).normal(size=500))
+    usual, odd = TailProbability().fit(np.r_[near, [far] * 20]).transform([1.0, far])
+    assert usual == pytest.approx(2 * stats.norm.sf(1.0), abs=0.1)
+    assert odd < 0.1

@@ -19,6 +19,7 @@ from awry.core.inputs import FloatArray
 _FEW = 50  # below this many scores a tail cannot be fitted, only assumed
 _PRIOR = 0.25  # standard deviation of what is expected of a tail's shape, around exponential
 _TINY = float(np.finfo(float).tiny)
+_FAR = 1e150  # beyond it squares are infinite
 
 
 def check_scores(scores: ArrayLike, name: str = "scores") -> FloatArray:
@@ -267,6 +268,7 @@ def _mixture(
     ``member`` (m,) is the first guess of the probability that each excess is of the normal law.
     """
     shapes, scales, densities = table
+    y = np.minimum(y, _FAR)
     found = _Mixture(-np.inf, 0.0, 0.0, 1.0, 0.0, 1.0)
     for _ in range(100):
         total = float(member.sum())
