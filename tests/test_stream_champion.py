@@ -11,13 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner
 
+from awry.cli.stream import stream
 from awry.data.tables import as_table
 from awry.ops import models as models_of_the_service
+from awry.ops.keeper import SAMPLED
 from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.ops.store import Store
-from awry.ops.tables import judgements, scores, stream_offsets
+from awry.ops.tables import judgements, kept_rows, scores, stream_offsets
 from awry.run import fit
 from awry.stream.champion import Champion
 from awry.stream.keys import TemporarySpill
@@ -180,6 +183,21 @@ def test_what_a_version_learnt_is_not_given_to_another(home: Path, store: Store)
     fresh = judged(lane(other, 2), 500, 600)
     assert not np.array_equal(fresh, goes_on)
     np.testing.assert_array_equal(judged(lane(other, 2, saved), 500, 600), fresh)
+
+
+def test_the_program_keeps_rows_to_learn_from(home: Path, store: Store) -> None:
+    trained(store, home, "ecod", 500)
+    words = ["--from", f"file://{home / 'in.jsonl'}?follow=0", "--model", "m", "--name", "s", "-q"]
+    words += ["--to", f"sqlite:///{home / 'awry.db'}"]
+    env = {"AWRY_HOME": str(home), "AWRY_KEPT_ROWS_PER_HOUR": "40"}
+    done = CliRunner().invoke(stream, words, env=env)
+    assert done.exit_code == 0, done.output
+    assert {row.version for row in kept(store)} == {1}
+    sampled = sa.select(kept_rows.c.row).where(kept_rows.c.priority < SAMPLED)
+    with store.read() as connection:
+        rows = list(connection.scalars(sampled))
+    assert len(rows) >= 40
+    assert all(row in records() for row in rows)
 
 
 def _offsets(home: Path) -> list[str]:
