@@ -73,15 +73,6 @@ def test_distributions_merge_to_that_of_all_values(shared: Shared) -> None:
     assert shared.distribution("m", "nothing").counts == Sketch.of(values).counts
 
 
-def test_one_is_first_until_it_is_over(shared: Shared) -> None:
-    assert [shared.first("x", 60.0), shared.first("x", 60.0), shared.first("y", 0.05)] == [
-        True, False, True,
-    ]  # fmt: skip
-    wait_until(lambda: shared.first("y", 60.0))
-    shared.warm("x")
-    assert shared.first("x", 60.0)
-
-
 def test_values_are_recalled_until_they_fade(shared: Shared) -> None:
     shared.keep({"a": b"1", "b": b"\0\xff"}, 60.0)
     shared.keep({"c": b"3"}, 0.05)
@@ -96,24 +87,10 @@ def test_values_are_recalled_by_others(url: str) -> None:
     assert other.recall(["a", "b", "c"]) == [b"1", b"2", None]
 
 
-def test_first_is_one_of_many_processes(url: str) -> None:
-    several = [Shared(url) for _ in range(8)]
-    found: list[bool] = []
-    threads = [
-        threading.Thread(target=lambda one=one: found.append(one.first("alert", 60.0)))
-        for one in several
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sum(found) == 1
-
-
 def test_services_of_different_databases_do_not_meet(url: str) -> None:
     one, other = (Shared(url, space_of(f"sqlite:///{name}.db")) for name in "ab")
-    assert one.first("x", 60.0)
-    assert other.first("x", 60.0)
+    one.keep({"x": b"1"}, 60.0)
+    assert other.recall(["x"]) == [None]
 
 
 def test_two_processes_agree_on_a_rate(url: str) -> None:
@@ -153,8 +130,8 @@ def test_redis_is_not_asked_for_each_request(url: str, monkeypatch: pytest.Monke
 def test_without_redis_from_the_start(caplog: pytest.LogCaptureFixture) -> None:
     port = free_port()
     shared = Shared(f"redis://127.0.0.1:{port}")
-    assert shared.first("a", 60.0)
-    assert not shared.first("a", 60.0)
+    shared.keep({"a": b"1"}, 60.0)
+    assert shared.recall(["a"]) == [b"1"]
     shared.add("n", {"rows": 1}, 60.0)
     assert shared.counts("n")["rows"] == 1
     assert Rates(shared, 1.0, 2).wait("me") == 0.0
@@ -167,7 +144,6 @@ def test_without_redis_from_the_start(caplog: pytest.LogCaptureFixture) -> None:
         other = Shared(f"redis://127.0.0.1:{port}")
         # What was known here meanwhile is known to all now.
         assert other.counts("n")["rows"] == 1
-        assert not other.first("a", 60.0)
         shared.check()
     assert shared.degraded_seconds > 0.0
 
@@ -218,7 +194,7 @@ def test_a_redis_that_hangs_is_asked_once(
     port: int, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = Shared(url)
-    assert shared.first("before", 60.0)
+    shared.keep({"before": b"1"}, 60.0)
     process = process_of(port)
     os.kill(process, signal.SIGSTOP)
     try:
@@ -229,7 +205,7 @@ def test_a_redis_that_hangs_is_asked_once(
         for _ in range(200):
             shared.add("n", {"rows": 1}, 60.0)
         assert not asked
-        assert not shared.first("before", 60.0), "who was first knows without Redis, too"
+        assert shared.recall(["before"]) == [b"1"], "who kept it knows without Redis, too"
     finally:
         os.kill(process, signal.SIGCONT)
     wait_until(lambda: not shared.degraded)

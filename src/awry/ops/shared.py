@@ -1,4 +1,4 @@
-"""What several processes of a service agree on: rates, cool-downs, live counts, scores of rows."""
+"""What several processes of a service agree on: rates, live counts, values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Shared:
 
     Where Redis does not answer within a tenth of a second, each process goes on by itself, warns
     once, and asks Redis no more until a thread of its own has found it back. What was counted
-    meanwhile is then added to what Redis holds, and cool-downs that were begun go on there.
+    meanwhile is then added to what Redis holds.
 
     Parameters
     ----------
@@ -42,8 +42,6 @@ class Shared:
     Examples
     --------
     >>> shared = Shared()
-    >>> shared.first("alert cpu", 60.0), shared.first("alert cpu", 60.0)
-    (True, False)
     >>> shared.add("seen", {"rows": 2}, 60.0); shared.add("seen", {"rows": 3}, 60.0)
     >>> shared.counts("seen")["rows"]
     5
@@ -61,24 +59,6 @@ class Shared:
     def take(self, name: str, rate: float, burst: int, wanted: int) -> tuple[int, float] | None:
         """Tokens of a bucket, and seconds until the next; None without Redis."""
         return self._ask(lambda r: r.take(f"rate:{name}", rate, burst, wanted), lambda _: None)
-
-    def first(self, name: str, seconds: float) -> bool:
-        """Whether nobody was here within the ``seconds`` that whoever was first gave: a cool-down.
-
-        True for one caller of all, which then does what is not to be done again for a while.
-        """
-        name = f"cool:{name}"
-        mine = self._ask(lambda r: r.first(name, seconds), lambda own: own.first(name, seconds))
-        if mine and self._remote is not None:
-            # Should Redis be lost now, this process still knows.
-            self._local.first(name, seconds)
-        return mine
-
-    def warm(self, name: str) -> None:
-        """End a cool-down: the next caller is first again."""
-        name = f"cool:{name}"
-        self._local.warm(name)
-        self._ask(lambda r: r.warm(name), lambda own: None)
 
     def add(self, name: str, counts: Mapping[str, int], seconds: float) -> None:
         """Add to counters that belong together, which are kept ``seconds`` from now on."""
@@ -195,11 +175,9 @@ class Shared:
             return
 
     def _hand_over(self, remote: Remote) -> None:
-        counted, cooling = self._local.hand_over()
+        counted = self._local.hand_over()
         try:
             remote.add_all(counted)
-            for name, seconds in cooling:
-                remote.first(name, seconds)
         except remote.errors:
             for name, counts, seconds in counted:
                 self._local.add(name, counts, seconds)

@@ -1,8 +1,7 @@
-"""What one process knows by itself: counts, cool-downs, rates and values, each for so long."""
+"""What one process knows by itself: counts, rates and values, each for so long."""
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections import Counter, OrderedDict
@@ -22,9 +21,9 @@ class Fading(Generic[T]):
 
     Examples
     --------
-    >>> cool = Fading[str](2)
-    >>> cool.put("a", "x", 10.0, now=0.0)
-    >>> cool.get("a", now=9.0), cool.get("a", now=10.0)
+    >>> kept = Fading[str](2)
+    >>> kept.put("a", "x", 10.0, now=0.0)
+    >>> kept.get("a", now=9.0), kept.get("a", now=10.0)
     ('x', None)
     """
 
@@ -49,9 +48,6 @@ class Fading(Generic[T]):
         self._kept.move_to_end(name)
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)
-
-    def drop(self, name: str) -> None:
-        self._kept.pop(name, None)
 
     def items(self) -> Iterator[tuple[str, T, float]]:
         """Names and values, with the seconds they are kept for yet."""
@@ -96,25 +92,12 @@ class Rate:
 
 
 class Local:
-    """Counts, cool-downs and values of this process."""
+    """Counts and values of this process."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._cooling: Fading[bool] = Fading(_NAMES)
         self._counts: Fading[Counter[str]] = Fading(_NAMES)
         self._values: Fading[bytes] = Fading(_VALUES)
-
-    def first(self, name: str, seconds: float) -> bool:
-        with self._lock:
-            if self._cooling.get(name):
-                return False
-            self._cooling.put(name, True, seconds)
-            return True
-
-    def warm(self, name: str) -> None:
-        """End a cool-down."""
-        with self._lock:
-            self._cooling.drop(name)
 
     def add(self, name: str, counts: Mapping[str, int], seconds: float) -> None:
         with self._lock:
@@ -135,11 +118,9 @@ class Local:
             for name, value in values.items():
                 self._values.put(name, value, seconds)
 
-    def hand_over(self) -> tuple[list[tuple[str, Counter[str], float]], list[tuple[str, float]]]:
-        """What was counted, which is then forgotten here, and the cool-downs that go on."""
+    def hand_over(self) -> list[tuple[str, Counter[str], float]]:
+        """What was counted, which is then forgotten here."""
         with self._lock:
             counted = list(self._counts.items())
             self._counts = Fading(_NAMES)
-            cooling = [(name, math.ceil(left * 1e3) / 1e3) for name, _, left in
-                       self._cooling.items()]  # fmt: skip
-        return counted, cooling
+        return counted

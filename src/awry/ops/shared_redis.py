@@ -30,7 +30,7 @@ return {given, string.format('%.6f', given > 0 and 0 or (1 - tokens) / rate)}
 
 
 class Remote:
-    """Tokens, counts, cool-downs and values in Redis.
+    """Tokens, counts and values in Redis.
 
     Parameters
     ----------
@@ -64,12 +64,6 @@ class Remote:
     def take(self, name: str, rate: float, burst: int, wanted: int) -> tuple[int, float]:
         given, wait = self._take([self._key(name)], [rate, burst, wanted])
         return int(given), float(wait)
-
-    def first(self, name: str, seconds: float) -> bool:
-        return bool(self._redis.set(self._key(name), b"1", nx=True, px=_ms(seconds)))
-
-    def warm(self, name: str) -> None:
-        self._redis.delete(self._key(name))
 
     def add(self, name: str, counts: Mapping[str, int], seconds: float) -> None:
         self.add_all([(name, counts, seconds)])
