@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "core", "data", "detectors", "io", "judge", "model", "run", "result", "series_result",
         "series_model", "drift", "report", "review",
     },
-    "server": {"core", "data", "ops", "report"},
+    "server": {"core", "kernels", "data", "ops", "report"},
     "stream": {"core", "kernels", "data", "drift", "io", "judge", "model", "ops"},
     "caller": {"core"},
     "client": {"caller", "core"},
