@@ -20,6 +20,7 @@ Peers that are not installed are left out.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import time
 import warnings
@@ -31,6 +32,7 @@ import numpy as np
 
 from awry.drift.binned import PSI, ChiSquare, GTest, JensenShannon, KullbackLeibler
 from awry.drift.errors import DDM, EDDM, HDDMA, HDDMW, PageHinkley
+from awry.drift.mcd_dd import MCDDD
 from awry.drift.mmd import MMD, LinearMMD
 from awry.drift.multivariate import ClassifierTwoSample, PCAReconstruction
 from awry.drift.online import OnlineDrift
@@ -135,6 +137,10 @@ def followers(what: str) -> dict[str, Follow]:
         marks = ", two-sided" if getattr(one, "two_sided", False) else ""
         marks += f", alpha={one.alpha:g}" if isinstance(one, KSWIN) else ""
         found[f"**{type(one).__name__}**{marks}"] = ours(one)
+    if what == "values" and importlib.util.find_spec("torch"):
+        follow = ours(MCDDD(window=1000, quantile=0.999))
+        # It takes values of about unit deviation.
+        found["**MCDDD**, window=1000, quantile=0.999"] = lambda x: follow((x - 0.4) / 0.1)
     return found | river_followers(what) | frouros_followers(what)
 
 
@@ -198,7 +204,7 @@ def batches() -> list[dict[str, Any]]:
         rows.append(row)
     joint = [MMD(n_permutations=199), LinearMMD(), ClassifierTwoSample(), PCAReconstruction()]
     for one in joint:
-        rounds = 10 if isinstance(one, ClassifierTwoSample) else 40
+        rounds = 50 if isinstance(one, ClassifierTwoSample) else 200
         row = {"test": f"{type(one).__name__}, 5 features"}
         start = time.process_time()
         for name, (mean, spread) in {"none": (0, 1), "mean": (0.2, 1), "spread": (0, 1.3)}.items():
