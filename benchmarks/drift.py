@@ -306,8 +306,8 @@ def tables(found: dict[str, Any]) -> str:
     ]
     lines += ["", "| CPU-s | awry | frouros | alibi-detect |", "|---" * 4 + "|"]
     for row in found["costs"]:
-        cells = [f"{row[n]:.2f}" if n in row else "-" for n in ("awry", "frouros", "alibi-detect")]
-        lines += [f"| {row['what']} | " + " | ".join(cells) + " |"]
+        costs = [f"{row[n]:.2f}" if n in row else "-" for n in ("awry", "frouros", "alibi-detect")]
+        lines += [f"| {row['what']} | " + " | ".join(costs) + " |"]
     return "\n".join(lines) + "\n"
 
 
