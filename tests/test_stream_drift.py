@@ -70,7 +70,8 @@ def test_scores_that_moved_are_told_where_nothing_learns(learns: bool) -> None:
     watch = DriftWatch(1_000, learns=learns).start()
     some = [{"x": float(x)} for x in rng.normal(size=6_000)]
     n, none = len(some), np.zeros(len(some), dtype=np.int64)
-    made = watch.update(Judged(np.arange(n), scores, scores, none, [False] * n, scores, scores, some))
+    judged = Judged(np.arange(n), scores, scores, none, [False] * n, scores, scores, some)
+    made = watch.update(judged)
     assert [r["drifted"] for r in made] == [False, False, False, not learns, not learns]
     assert [r["scores"]["drifted"] for r in made] == [False, False, False, True, True]
     for name in ("ADWIN", "KSWIN"):
