@@ -292,6 +292,17 @@ def test_events_are_let_go_in_order_and_late_ones_told() -> None:
     assert [e.offset for e in other.drain()] == [8, 7] == [e.offset for e in mark.drain()]
 
 
+def test_one_clock_that_is_wrong_makes_nobody_late() -> None:
+    came = 1e9
+    times = [came, came + 1, came + 3 * 86_400, came + 2, came + 15]
+    mark = Watermark(lateness=10.0).start()
+    free, late = mark.push([Held(t, i, {}, came, 0.0) for i, t in enumerate(times)])
+    assert [e.offset for e in free] == [0, 1, 2, 3]
+    assert [e.time for e in free] == [came, came + 1, came + 1, came + 2]
+    assert not any(late)
+    assert mark.newest_ == came + 15
+
+
 def test_what_is_held_is_bounded() -> None:
     mark = Watermark(lateness=1e9, most=5).start()
     free, _ = mark.push([Held(float(-i % 7), i, {}, 0.0, 0.0) for i in range(20)])

@@ -11,6 +11,8 @@ import numpy as np
 
 from awry.core.params import Configurable, integer, real
 
+#: Seconds that an event may happen after it came here, for clocks differ.
+_AHEAD = 86_400.0
 #: Kept in a checkpoint as JSON.
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 
@@ -33,7 +35,8 @@ class Watermark(Configurable):
 
     The watermark is ``lateness`` seconds before the newest time so far: what happened before it is
     let go in the order of time, what comes from before it is late, and told so. Events without a
-    time count as happening at the newest. At most ``most`` events are held; beyond, the oldest go
+    time count as happening at the newest, and so do those of a clock that is wrong, from more than
+    a day after they came: one of them would make all others late. At most ``most`` events are held; beyond, the oldest go
     early.
 
     Parameters
@@ -64,7 +67,7 @@ class Watermark(Configurable):
         late: list[bool] = []
         for event in events:
             at = event.time
-            if not np.isfinite(at):
+            if not -np.inf < at <= event.arrived + _AHEAD:
                 event = event._replace(time=self.newest_ if np.isfinite(self.newest_) else 0.0)
                 at = event.time
             if at < self.newest_ - self.lateness:
