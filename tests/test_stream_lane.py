@@ -361,7 +361,7 @@ def test_failed_logins_from_many_places_are_one_event() -> None:
         for at in range(0, 2_000, cut):
             some = records[at : at + cut]
             offsets = list(range(at, at + len(some)))
-            lane.feed(Batch("t", 0, offsets, some, Position(at), 0.0))
+            lane.feed(Batch("t", 0, offsets, some, Position(at), 2e9))
             found |= {i: e for i, e in lane.episodes.items() if e["kind"] == "collective"}
         assert [(e["key"], e["start"]) for e in found.values()] == [
             ("u1", pytest.approx(1e9 + 1_537, abs=3, rel=0))
@@ -379,7 +379,7 @@ def test_a_rate_that_is_not_usual() -> None:
     plan = Plan(rules=(make_rule("rate:window=60"),), time="t", gap=1.0)
     lane = Lane(plan, "t", 0, TemporarySpill())
     some = [{"t": float(t), "x": float(rng.normal())} for t in times]
-    lane.feed(Batch("t", 0, list(range(len(some))), some, Position(1), 0.0))
+    lane.feed(Batch("t", 0, list(range(len(some))), some, Position(1), 2e9))
     found = [e["start"] for e in lane.episodes.values() if e["kind"] == "rate"]
     assert found == [41 * 60.0, 51 * 60.0]
 

@@ -36,8 +36,8 @@ class Watermark(Configurable):
     The watermark is ``lateness`` seconds before the newest time so far: what happened before it is
     let go in the order of time, what comes from before it is late, and told so. Events without a
     time count as happening at the newest, and so do those of a clock that is wrong, from more than
-    a day after they came: one of them would make all others late. At most ``most`` events are held; beyond, the oldest go
-    early.
+    a day after they came: one of them would make all others late. At most ``most`` events are held;
+    beyond, the oldest go early.
 
     Parameters
     ----------
