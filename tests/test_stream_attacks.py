@@ -57,7 +57,7 @@ def test_the_generators_brute_force_is_found_and_nothing_else() -> None:
     for at in range(0, len(records), 5_000):
         some = records[at : at + 5_000]
         offsets = list(range(at, at + len(some)))
-        lane.feed(Batch("t", 0, offsets, some, Position(at + len(some)), 0.0))
+        lane.feed(Batch("t", 0, offsets, some, Position(at + len(some)), 2e9))
     found = [e for e in lane.episodes.values() if e["kind"] == "collective"]
     attacks = frame[frame["anomaly_kind"] == "brute_force"].groupby("incident_id")
     spans = {

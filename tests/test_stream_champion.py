@@ -172,7 +172,7 @@ def test_what_a_version_learnt_is_not_given_to_another(home: Path, store: Store)
     def judged(made: Lane, low: int, high: int) -> Any:
         made.clear()
         offsets = list(range(low, high))
-        made.feed(Batch("t", 0, offsets, some[low:high], Position(high), 0.0))
+        made.feed(Batch("t", 0, offsets, some[low:high], Position(high), 2e9))
         return made.judged[0].scores
 
     first = lane(one, 1)

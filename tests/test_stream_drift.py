@@ -49,7 +49,7 @@ def fed(lane: Lane, some: list[Any], cut: int, first: int = 0) -> Lane:
     for at in range(0, len(some), cut):
         part = some[at : at + cut]
         offsets = list(range(first + at, first + at + len(part)))
-        lane.feed(Batch("t", 0, offsets, part, Position(offsets[-1] + 1), 0.0))
+        lane.feed(Batch("t", 0, offsets, part, Position(offsets[-1] + 1), 2e9))
     return lane
 
 

@@ -50,7 +50,7 @@ def run(store: Store, partitions: int, cut: int) -> None:
         for lane, all_ in zip(lanes, some, strict=True):
             part = all_[at : at + cut]
             offsets = list(range(at, at + len(part)))
-            lane.feed(Batch("t", lane.partition, offsets, part, Position(at + len(part)), 0.0))
+            lane.feed(Batch("t", lane.partition, offsets, part, Position(at + len(part)), 2e9))
         ledger.commit(lanes)
         for lane in lanes:
             lane.clear()

@@ -55,7 +55,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 def feed(lane: Lane, first: int, some: list[Any]) -> None:
     offsets = list(range(first, first + len(some)))
-    lane.feed(Batch(lane.topic, lane.partition, offsets, some, Position(first + len(some)), 0.0))
+    lane.feed(Batch(lane.topic, lane.partition, offsets, some, Position(first + len(some)), 2e9))
 
 
 def write(path: Path, n: int) -> str:
