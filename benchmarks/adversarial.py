@@ -37,7 +37,7 @@ from awry.core.inputs import FloatArray
 HERE = Path(__file__).parent
 TABLES = ("37_Stamps", "43_WDBC", "39_vertebral")
 #: Passes over the rows; those of the GAALs have 500 rows a step.
-EPOCHS, GAAL_EPOCHS = 200, 300
+EPOCHS, GAAL_EPOCHS = 100, 300
 OURS: dict[str, dict[str, Any]] = {
     "knn": {"n_neighbors": 5},
     "anogan": {"epochs": EPOCHS, "n_steps": 50, "search_lr": 0.1},

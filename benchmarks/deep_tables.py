@@ -191,29 +191,36 @@ def size(path: Path) -> int:
 
 
 def markdown(runs: list[Run]) -> str:
-    """Means over sets of means over seeds, the spread over seeds of the mean over sets."""
+    """A part for each number of seeds: all sets that have as many, so that means are of equals."""
     kept = [r for r in runs if not np.isnan(r.auprc)]
-    seeds = sorted({r.seed for r in kept})
+    seeds = {data: len({r.seed for r in kept if r.data == data}) for data in {r.data for r in kept}}
     lines = [
-        f"{len({r.data for r in kept})} sets, seeds {seeds[0]} to {seeds[-1]}, "
-        f"at most {TRAIN_ROWS:,} training rows, {EPOCHS} epochs in batches of {BATCH}, one thread.",
-        "± is the standard deviation over seeds of the mean over sets; CPU seconds are sums over",
+        f"At most {TRAIN_ROWS:,} training rows, {EPOCHS} epochs in batches of {BATCH}, one thread. ±",
+        "is the standard deviation over seeds of the mean over sets; CPU seconds are sums over",
         "sets, of one seed. **Bold**: above nearest neighbours (k = 5).",
     ]
-    for title, labels in (("No labels", False), ("Ten labelled anomalies", True)):
-        beside = [r for r in kept if r.labels == labels or r.detector in ("awry:knn", "awry:auto")]
-        rows = _summary(beside)
-        knn = next((row for row in rows if row[0] == "awry:knn"), None)
-        lines += ["", f"### {title}", ""]
-        head = ["detector", "AUROC", "±", "AUPRC", "±", "train CPU s", "score CPU s", "sets"]
-        for row in rows:
-            if knn is not None:
-                row[1] = f"**{row[1]:.3f}**" if row[1] > knn[1] else row[1]
-                row[3] = f"**{row[3]:.3f}**" if row[3] > knn[3] else row[3]
-        cells = [[f"{v:.3f}" if isinstance(v, float) else v for v in row] for row in rows]
-        lines.append(markdown_table(head, cells))
+    for n in sorted(set(seeds.values()), reverse=True):
+        part = [r for r in kept if seeds[r.data] >= n and r.seed < n]
+        whole = f"{len({r.data for r in part})} sets, {n} seed{'s' * (n > 1)}"
+        for title, labels in (("no labels", False), ("ten labelled anomalies", True)):
+            both = [
+                r for r in part if r.labels == labels or r.detector in ("awry:knn", "awry:auto")
+            ]
+            lines += ["", f"### {whole}, {title}", "", _table(both)]
     faults = sorted({f"- {r.detector} on {r.data}: {r.failed}" for r in runs if r.failed})
     return "\n".join([*lines, "", *faults, ""])
+
+
+def _table(runs: list[Run]) -> str:
+    rows = _summary(runs)
+    knn = next((row for row in rows if row[0] == "awry:knn"), None)
+    head = ["detector", "AUROC", "±", "AUPRC", "±", "train CPU s", "score CPU s", "sets"]
+    for row in rows:
+        if knn is not None:
+            row[1] = f"**{row[1]:.3f}**" if row[1] > knn[1] else row[1]
+            row[3] = f"**{row[3]:.3f}**" if row[3] > knn[3] else row[3]
+    cells = [[f"{v:.3f}" if isinstance(v, float) else v for v in row] for row in rows]
+    return markdown_table(head, cells)
 
 
 def _summary(runs: list[Run]) -> list[list[Any]]:
