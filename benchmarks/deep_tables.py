@@ -45,6 +45,8 @@ TRAIN_ROWS, NORMAL_ROWS, ODD_ROWS = 500, 2_000, 500
 FEWER = {"goad": 3, "icl": 10}
 #: Shallow detectors that stand beside the networks.
 BESIDE = ("knn", "isolation_forest", "auto")
+#: In every table.
+ALWAYS = ("awry:knn", "awry:auto")
 PYOD = {
     "auto_encoder:AutoEncoder": {"epoch_num": EPOCHS, "batch_size": BATCH, "verbose": 0},
     "vae:VAE": {"epoch_num": EPOCHS, "batch_size": BATCH, "verbose": 0},
@@ -195,8 +197,8 @@ def markdown(runs: list[Run]) -> str:
     kept = [r for r in runs if not np.isnan(r.auprc)]
     seeds = {data: len({r.seed for r in kept if r.data == data}) for data in {r.data for r in kept}}
     lines = [
-        f"At most {TRAIN_ROWS:,} training rows, {EPOCHS} epochs in batches of {BATCH}, one thread. ±",
-        "is the standard deviation over seeds of the mean over sets; CPU seconds are sums over",
+        f"At most {TRAIN_ROWS:,} training rows, {EPOCHS} epochs in batches of {BATCH}, one thread.",
+        "± is the standard deviation over seeds of the mean over sets; CPU seconds are sums over",
         "sets, of one seed. **Bold**: above nearest neighbours (k = 5).",
     ]
     for n in sorted(set(seeds.values()), reverse=True):
