@@ -94,7 +94,8 @@ def test_ctrl_c_as_soon_as_something_runs(sign: signal.Signals, tmp_path: Path) 
         wait_until(lambda: bool(left_by(folder)) or process.poll() is not None, seconds=120)
         process.send_signal(sign)
         process.send_signal(sign)
-        assert process.wait(60) == 130
+        # The second may come when all has ended and nothing is left to be held together.
+        assert process.wait(60) in (130, -sign)
     finally:
         process.kill()
         process.wait()

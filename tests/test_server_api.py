@@ -151,8 +151,9 @@ def test_a_model_file_that_was_changed_is_not_loaded(tmp_path: Path) -> None:
         client = Client(http=http)
         client.upload("payments", io.BytesIO(csv()))
         client.wait(client.train("m", "payments", method="ecod")["id"], every=0.02)
-        (file,) = (tmp_path / "models").glob("*.awry")
-        file.write_bytes(file.read_bytes()[:-1] + b"x")
+    (file,) = (tmp_path / "models").glob("*.awry")
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    with TestClient(create_app(made), LOCAL) as http:
         told = problem(http.post("/detect", json={**ONE, "model": "m"}), 503)
         assert "roll back" in told["remedy"]
 

@@ -56,7 +56,8 @@ class Running:
 
         def run() -> None:
             try:
-                self.worker.run(lambda: time.sleep(0.001))
+                # One that is to be cut goes so slowly that there is something left to cut.
+                self.worker.run(lambda: time.sleep(0.001 if cut is None else 0.01))
             except BaseException as error:
                 failed.append(error)
 

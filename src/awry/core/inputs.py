@@ -14,6 +14,8 @@ from awry.core.errors import DataError
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
+#: Rows that are copied, where they have to be, before they are scored.
+_COPIED = 100_000
 #: In ``y``: a row nobody has judged.
 UNLABELLED = -1
 
@@ -51,7 +53,10 @@ def check_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int 
         _name_text_column(estimator, X)
         raise
     check_finite(X, type(estimator).__name__, getattr(estimator, "feature_names_in_", None))
-    return np.asarray(X)
+    # For each layout, and for what is read only, kernels would be compiled anew, which takes
+    # longer than a copy. What is large, and may lie on disk, is scored from where it is.
+    copied = reset or len(X) <= _COPIED
+    return np.require(X, requirements=["C", "W"] if copied else [])
 
 
 def check_finite(X: FloatArray, owner: str, names: Any = None) -> None:
