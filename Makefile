@@ -7,11 +7,12 @@ BIN := .venv/bin
 demo: .venv/ready
 	$(BIN)/awry demo
 
+# Each of the two processes has one thread for sums: more would wait for one another.
 test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
 	$(BIN)/sphinx-build -qW -b html docs docs/_build/html
 
 # The files of deploy/ with Debian's prometheus and prometheus-alertmanager, time running faster.

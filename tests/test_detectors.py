@@ -86,7 +86,7 @@ CHEAP = {
 
 
 #: Networks share a base class, which meets scikit-learn through these; AWRY_ALL_CHECKS=1 tries all.
-REPRESENTATIVES = {"autoencoder", "vae", "deep_svdd", "prenet", "bigan", "simclr", "alad"}
+REPRESENTATIVES = {"autoencoder", "deep_svdd", "prenet", "bigan", "simclr"}
 
 
 def _tried(name: str) -> bool:
