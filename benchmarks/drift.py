@@ -75,6 +75,11 @@ def ours(detector: OnlineDrift) -> Follow:
     return follow
 
 
+def scaled(detector: OnlineDrift) -> Follow:
+    follow = ours(detector)
+    return lambda x: follow((x - 0.4) / 0.1)
+
+
 def theirs(make: Callable[[], Any], step: Callable[[Any, float], bool]) -> Follow:
     def follow(x: np.ndarray) -> np.ndarray:
         detector = make()
@@ -138,9 +143,10 @@ def followers(what: str) -> dict[str, Follow]:
         marks += f", alpha={one.alpha:g}" if isinstance(one, KSWIN) else ""
         found[f"**{type(one).__name__}**{marks}"] = ours(one)
     if what == "values" and importlib.util.find_spec("torch"):
-        follow = ours(MCDDD(window=1000, quantile=0.999))
         # It takes values of about unit deviation.
-        found["**MCDDD**, window=1000, quantile=0.999"] = lambda x: follow((x - 0.4) / 0.1)
+        for one in (MCDDD(window=1000), MCDDD(window=1000, quantile=0.999)):
+            marks = f", quantile={one.quantile:g}" if one.quantile > 0.95 else ""
+            found[f"**MCDDD**, window=1000{marks}"] = scaled(one)
     return found | river_followers(what) | frouros_followers(what)
 
 
