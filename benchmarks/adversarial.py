@@ -35,7 +35,7 @@ from awry.core import registry
 from awry.core.inputs import FloatArray
 
 HERE = Path(__file__).parent
-TABLES = ("37_Stamps", "43_WDBC", "39_vertebral")
+TABLES = ("37_Stamps", "43_WDBC")
 #: Passes over the rows; those of the GAALs have 500 rows a step.
 EPOCHS, GAAL_EPOCHS = 100, 300
 OURS: dict[str, dict[str, Any]] = {
