@@ -78,7 +78,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     )
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # FastAPI makes routes ready when they are first looked at, with warnings off meanwhile for
+        # all threads: so before there are any, and before anybody waits.
+        for route in app.routes:
+            route.matches({"type": "http", "method": "GET", "path": "/", "headers": []})
         service.start()
         metrics.watch.start()
         try:
