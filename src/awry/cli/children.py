@@ -41,7 +41,7 @@ class Children:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder, self._environment = folder, dict(environment)
         self._running: list[subprocess.Popen[bytes]] = []
-        self._ending = False
+        self._ending = self._told = False
 
     def __enter__(self) -> Self:
         self._before = {sign: signal.signal(sign, self._asked) for sign in _ASKS}
@@ -57,7 +57,8 @@ class Children:
         self.close()
         atexit.unregister(self.close)
         for sign, handler in self._before.items():
-            signal.signal(sign, handler)
+            # Who was told to end does so, and is not cut short by being told again.
+            signal.signal(sign, signal.SIG_IGN if self._told else handler)
 
     def start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         """Run ``awry`` with ``words``, its output in the log ``name``."""
@@ -105,7 +106,7 @@ class Children:
     def _asked(self, *_: Any) -> None:
         # Asked again while ending: that is under way.
         if not self._ending:
-            self._ending = True
+            self._ending = self._told = True
             raise KeyboardInterrupt
 
 
