@@ -86,7 +86,7 @@ CHEAP = {
 
 
 #: Networks share a base class, which meets scikit-learn through these; AWRY_ALL_CHECKS=1 tries all.
-REPRESENTATIVES = {"autoencoder", "deep_svdd", "prenet", "bigan", "simclr"}
+REPRESENTATIVES = {"autoencoder", "vae", "deep_svdd", "prenet", "bigan", "simclr", "alad"}
 
 
 def _tried(name: str) -> bool:

@@ -26,7 +26,7 @@ from servers import mock_kafka, wait_until
 
 EVENTS = 24_000
 #: Times a worker is killed; each costs a start, which with Kafka is long: AWRY_KILLS=20 does more.
-KILLS, KAFKA_KILLS = (int(os.environ.get("AWRY_KILLS", least)) for least in ("20", "4"))
+KILLS, KAFKA_KILLS = (int(os.environ.get("AWRY_KILLS", least)) for least in ("20", "8"))
 #: The unmodified program; small batches and frequent commits, so that much is under way.
 OPTIONS = ["--key", "card", "--amount", "amount", "--batch", "200", "--every", "0.01", "-q"]
 
