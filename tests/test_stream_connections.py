@@ -18,6 +18,7 @@ from awry.core.errors import AwryError
 from awry.ops.settings import Settings
 from awry.ops.store import Store
 from awry.stream.plan import Plan
+from awry.stream.records import Batch
 from awry.stream.sources import open_source
 from awry.stream.worker import Worker
 from servers import mock_broker, mosquitto, postgres_server, proxy, redis_server, wait_until
@@ -153,6 +154,44 @@ def test_mqtt_loses_nothing_and_tells_at_most_the_last_twice(tmp_path: Path) -> 
         client.disconnect()
     # Of 20 at most, as many as the broker sends at a time, it did not hear that they were kept.
     assert sum(seen().values()) - 900 <= 2 * 20
+
+
+def test_mqtt_knows_again_what_was_kept_while_there_was_no_connection() -> None:
+    paho = pytest.importorskip("paho.mqtt.client")
+    seen: list[int] = []
+    with mosquitto() as port, proxy(port) as between:
+        source = open_source(f"mqtt://127.0.0.1:{between.port}/plant")
+        source.open(lambda topic, partition: None, lambda gone, lost: None)
+
+        def take(most: int) -> Batch:
+            (batch,) = source.poll(most, 20.0)
+            seen.extend(int(message) for message in batch.messages)
+            return batch
+
+        def keep(batch: Batch) -> None:
+            source.done(batch.topic, batch.partition, batch.position)
+
+        client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        wait_until(lambda: bool(client.publish("plant", "0", 1) and source.lag()))
+        for i in range(1, 300):
+            client.publish("plant", str(i), 1)
+        keep(take(1))
+        wait_until(lambda: (source.lag() or 0) >= 15)
+        first, second, third = take(5), take(5), take(5)
+        between.cut()
+        wait_until(lambda: not source.connected)
+        keep(first)
+        between.restore()
+        wait_until(lambda: source.connected)
+        keep(second)  # whether or not the broker has sent it again by now
+        keep(third)
+        while set(seen) != set(range(300)):
+            keep(take(50))
+        source.close()
+        client.loop_stop()
+    assert sorted(seen)[seen.count(0) :] == list(range(1, 300))
 
 
 def test_a_source_that_is_not_there_is_told_in_a_line() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import queue
+import threading
 import time
+from collections import deque
 from typing import Any
 
 from awry.core.errors import AwryError, DataError
@@ -17,16 +19,22 @@ from awry.stream.sources.base import SinglePartition
 log = logging.getLogger(__name__)
 #: Messages that may wait here; then the broker waits.
 _MOST = 10_000
+#: Seconds that the last acknowledgements may take.
+_LAST = 5.0
 
 
 class MqttSource(SinglePartition):
-    """``mqtt://host:1883/topic/filter``; options ``qos`` (1), ``client_id`` and ``tls``.
+    """``mqtt://host:1883/topic/filter``; options ``qos`` (1), ``client_id``, ``window``, ``tls``.
 
     A message is acknowledged once it is kept, in a session the broker remembers, so that none is
-    lost while the worker or the connection is down; one that was kept just before either ended
-    comes once more, as another one: MQTT numbers nothing. With ``qos=0`` what is published
-    meanwhile is lost. There is no ``qos=2``: a message the client took over so is never sent again,
-    kept or not. ``AWRY_MQTT_USERNAME`` and ``AWRY_MQTT_PASSWORD`` log in.
+    lost while the worker or the connection is down. One that was kept while the connection was
+    down is known when the broker sends it again. Whether an acknowledgement that was on its way
+    as the connection ended has arrived cannot be known, for MQTT numbers nothing: such a message
+    comes once more, as another one. At most ``window`` (20) are on their way at a time.
+
+    With ``qos=0`` what is published while the connection is down is lost. There is no ``qos=2``:
+    a message the client took over so is never sent again, kept or not. ``AWRY_MQTT_USERNAME`` and
+    ``AWRY_MQTT_PASSWORD`` log in.
     """
 
     replays = False
@@ -44,6 +52,9 @@ class MqttSource(SinglePartition):
         default = "awry-" + hashlib.sha256(self.name.encode()).hexdigest()[:12]
         self._id = address.take("client_id", default)
         self._tls = address.take("tls", False, bool)
+        self._window = address.take("window", 20, int)
+        if self._window < 1:
+            raise DataError(f"{self.name}: window must be at least 1, got {self._window}")
         self._login = (
             address.secret("AWRY_MQTT_USERNAME", address.user),
             address.secret("AWRY_MQTT_PASSWORD", address.password),
@@ -51,8 +62,16 @@ class MqttSource(SinglePartition):
         self._waiting: queue.Queue[Any] = queue.Queue(_MOST)
         self._unacknowledged: list[tuple[int, int, Any]] = []
         # Numbers of messages that came and are not acknowledged, which the broker does not reuse.
+        # Of those, the ones it will send again, since the connection was lost meanwhile; and of
+        # those, the ones that are kept: acknowledged when they come, they are not taken for new.
         self._open: set[int] = set()
+        self._again: set[int] = set()
+        self._kept: set[int] = set()
         self._session = 0
+        # Messages whose acknowledgement waits until those on their way have arrived.
+        self._due: deque[Any] = deque()
+        self._barrier: int | None = None
+        self._lock = threading.RLock()
         self._client: Any = None
         self._next = 0
         self._refused: str | None = None
@@ -63,7 +82,7 @@ class MqttSource(SinglePartition):
             self._paho.CallbackAPIVersion.VERSION2, self._id, clean_session=False, manual_ack=True
         )
         self._client.on_connect, self._client.on_message = self._connected, self._came
-        self._client.on_disconnect = self._disconnected
+        self._client.on_disconnect, self._client.on_unsubscribe = self._disconnected, self._arrived
         self._client.max_inflight_messages_set(_MOST)
         if self._login[0]:
             self._client.username_pw_set(*self._login)
@@ -98,13 +117,49 @@ class MqttSource(SinglePartition):
         self._unacknowledged = self._unacknowledged[len(kept) :]
         for _, session, message in kept:
             if message.qos and session == self._session:
-                self._open.discard(message.mid)
-                self._client.ack(message.mid, message.qos)
+                self._acknowledge(message)
+
+    def _acknowledge(self, message: Any) -> None:
+        with self._lock:
+            if message.mid in self._again:
+                self._kept.add(message.mid)
+                return
+            self._due.append(message)
+            self._send()
+
+    def _send(self) -> None:
+        """Acknowledge some that are due, unless others are on their way."""
+        client = self._client
+        if not self._due or self._barrier is not None or client is None:
+            return
+        if not client.is_connected():  # what is due is known again when it comes again
+            return
+        for message in [self._due.popleft() for _ in range(min(self._window, len(self._due)))]:
+            self._open.discard(message.mid)
+            client.ack(message.mid, message.qos)
+        # The answer to what comes after them tells that they have arrived: brokers answer this
+        # one also where there is nothing of the name (MQTT-3.10.4-5).
+        _, self._barrier = client.unsubscribe(f"awry/none/{self._id}")
+
+    def _arrived(self, client: Any, _: Any, number: int, *__: Any) -> None:
+        with self._lock:
+            if number == self._barrier:
+                self._barrier = None
+                self._send()
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection at this moment."""
+        client = self._client
+        return client is not None and bool(client.is_connected())
 
     def lag(self) -> int | None:
         return self._waiting.qsize()
 
     def close(self) -> None:
+        end = time.monotonic() + _LAST
+        while self.connected and self._due and time.monotonic() < end:
+            time.sleep(0.001)
         client, self._client = self._client, None
         if client is not None:
             client.disconnect()
@@ -116,19 +171,24 @@ class MqttSource(SinglePartition):
             return
         if not flags.session_present:
             # What the broker has forgotten it will not hear of, and its numbers begin anew.
-            self._session, self._open = self._session + 1, set()
+            with self._lock:
+                self._session += 1
+                self._open, self._again, self._kept = set(), set(), set()
+                self._due.clear()
         client.subscribe(self._filter, self._qos)
 
     def _disconnected(self, client: Any, _: Any, flags: Any, reason: Any, __: Any) -> None:
+        with self._lock:
+            self._again |= self._open
+            self._kept |= {message.mid for message in self._due}
+            self._due.clear()
+            self._barrier = None
         if reason.is_failure:
             log.warning("%s: the connection is lost and made anew: %s", self.name, reason)
 
     def _came(self, client: Any, _: Any, message: Any) -> None:
-        # After a new connection all that was not acknowledged comes again, also what is here.
-        if message.qos and message.mid in self._open and message.dup:
+        if message.qos and not self._is_new(message):
             return
-        if message.qos:
-            self._open.add(message.mid)
         # Waits where the worker is behind, and with it the connection: the broker holds the rest.
         while self._client is not None:
             try:
@@ -136,3 +196,14 @@ class MqttSource(SinglePartition):
                 return
             except queue.Full:
                 continue
+
+    def _is_new(self, message: Any) -> bool:
+        """Whether a message is not one of those that came before the connection was lost."""
+        with self._lock:
+            known, kept = message.dup and message.mid in self._open, message.mid in self._kept
+            self._again.discard(message.mid)
+            self._kept.discard(message.mid)
+            self._open.add(message.mid)
+        if known and kept:
+            self._acknowledge(message)
+        return not known
