@@ -134,6 +134,7 @@ class Worker:
                 for lane in self.lanes.values():
                     lane.drain()
             self._commit(self.lanes.values())
+            self._trim()
         except BaseException:
             # A source that gives its partitions back must not have them kept after all.
             self.lanes.clear()
@@ -225,8 +226,13 @@ class Worker:
             found = self._champion.other_than(self.plan.model_version)
             if found is not None:
                 self._follow(*found)
-        if self._keeper is not None and time.monotonic() - self._trimmed > _TRIM:
-            keeper, self._trimmed = self._keeper, time.monotonic()
+        if time.monotonic() - self._trimmed > _TRIM:
+            self._trim()
+
+    def _trim(self) -> None:
+        """Let go of rows past those to be kept; only who kept rows of a late hour knows of it."""
+        keeper, self._trimmed = self._keeper, time.monotonic()
+        if keeper is not None:
             outlast(self._store, lambda: keeper.trim(time.time()))
 
     def _follow(self, version: int, model: Model) -> None:
