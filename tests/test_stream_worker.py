@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -63,6 +64,23 @@ def write(path: Path, n: int) -> str:
     lines[500] = '{"a": 1, '
     path.write_text("\n".join(lines) + "\n")
     return f"file://{path}?follow=0"
+
+
+def test_what_others_wait_for_is_kept_at_once(store: Store) -> None:
+    source: Any = open_source("http://127.0.0.1/")
+    worker = Worker(source, Plan(), store, name="s", every=3_600.0)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        wait_until(lambda: bool(worker.lanes))
+        for i in range(3):
+            body = b'{"a": %d}\n' % i
+            with urllib.request.urlopen(f"http://127.0.0.1:{source.port}/", body, 60) as answer:
+                assert json.load(answer) == {"accepted": 1}
+    finally:
+        worker.stop()
+        thread.join(60)
+    assert worker.tally.events == 3
 
 
 def test_all_is_kept_and_told(tmp_path: Path, store: Store) -> None:

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 SEVERITIES = ("", "warning", "critical", "emergency")
 #: A state that takes long to write is written less often: so much of the time at most.
 _SHARE = 0.1
+#: Seconds to wait for messages at most, before the worker looks whether it is to stop.
+_NAP = 0.25
 #: Seconds from one trimming of rows that are kept to the next.
 _TRIM = 300.0
 #: Upper ends, in seconds, of the steps in which latencies are counted.
@@ -148,12 +150,14 @@ class Worker:
     # -- one turn ---------------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        left = self._every - (time.monotonic() - self._since)
-        for batch in self.source.poll(self._batch, max(min(left, self._every), 0.01)):
+        held = self.source.holds_back and self._waiting > 0
+        left = 0.0 if held else self._every - (time.monotonic() - self._since)
+        found = self.source.poll(self._batch, max(min(left, _NAP), 0.01))
+        for batch in found:
             self._feed(batch)
         if not self._waiting:
             self._since = time.monotonic()
-        elif self._due():
+        elif self._due(0.0 if held and not found else self._every):
             self._commit(self.lanes.values())
         if not any(lane.moved for lane in self.lanes.values()):
             self._between()
@@ -167,12 +171,12 @@ class Worker:
         lane.feed(batch)
         self._waiting += len(batch.messages) or 1
 
-    def _due(self) -> bool:
+    def _due(self, every: float) -> bool:
         waited = time.monotonic() - self._since
         slow = self._ledger.saving / self.tally.commits / _SHARE if self.tally.commits else 0.0
         if any(lane.store is not None and lane.store.crowded for lane in self.lanes.values()):
             return True
-        return waited >= max(self._every, slow) or self._waiting >= self._every_items
+        return waited >= max(every, slow) or self._waiting >= self._every_items
 
     # -- keeping ----------------------------------------------------------------------------------
 

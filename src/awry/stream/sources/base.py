@@ -26,12 +26,15 @@ class Source(Protocol):
         Its address without secrets.
     replays : bool
         Whether ``seek`` can go back to what was read before.
+    holds_back : bool
+        Whether no more may come until what came is kept.
     ended : bool
         Whether nothing will come any more.
     """
 
     name: str
     replays: bool
+    holds_back: bool
     ended: bool
 
     def open(self, assigned: Assigned, revoked: Revoked) -> None:
@@ -60,6 +63,7 @@ class SinglePartition:
     """
 
     replays = True
+    holds_back = False
     topic: str
 
     def __init__(self, address: Address) -> None:

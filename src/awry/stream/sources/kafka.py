@@ -40,6 +40,7 @@ class KafkaSource:
     """
 
     replays = True
+    holds_back = False
 
     def __init__(self, address: Address) -> None:
         optional("confluent_kafka", extra="stream", needed_by="kafka://")

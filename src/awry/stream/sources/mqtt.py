@@ -38,6 +38,7 @@ class MqttSource(SinglePartition):
     """
 
     replays = False
+    holds_back = True
 
     def __init__(self, address: Address) -> None:
         self._paho = optional("paho.mqtt.client", extra="stream", needed_by="mqtt://")

@@ -40,6 +40,7 @@ class PushSource(SinglePartition):
     """
 
     replays = False
+    holds_back = True
 
     def __init__(self, address: Address) -> None:
         super().__init__(address)

@@ -30,6 +30,7 @@ class RedisSource:
     """
 
     replays = True
+    holds_back = False
 
     def __init__(self, address: Address) -> None:
         optional("redis", extra="server", needed_by="redis://")
