@@ -83,7 +83,8 @@ def test_the_program_on_a_disk_that_fills_up(tmp_path: Path) -> None:
     source = f"file://{path}?follow=0"
     whole = f"sqlite:///{tmp_path / 'whole.db'}"
     finish(worker(source, whole, tmp_path, "--name", "s"))
-    with small_disk(tmp_path / "disk", "2m") as disk:
+    size = (tmp_path / "whole.db").stat().st_size
+    with small_disk(tmp_path / "disk", str(size * 3 // 4)) as disk:
         url = f"sqlite:///{disk / 'kept.db'}"
         process = worker(source, url, tmp_path, "--name", "s")
         told = process.communicate(timeout=120)[1].decode()
