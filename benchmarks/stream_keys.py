@@ -22,6 +22,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from awry.bench.runs import markdown_table
+
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 from tests.servers import postgres_server  # noqa: E402
@@ -86,14 +88,15 @@ def write_down(results: list[dict[str, Any]]) -> None:
         f"two cores shared with it (load {os.getloadavg()[0]:.0f}). At most 100,000 keys are in "
         "memory.",
         "",
-        "| keys | what | peak memory | events per CPU-s | events per s of wall time |",
-        "|---:|---|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {r['keys']:,} | {r['what']} | {r['MiB']:,.0f} MiB | {r['rate']:,.0f} | "
-        f"{r['wall']:,.0f} |"
-        for r in results
-    ]
+        markdown_table(
+            ("keys", "what", "peak memory", "events per CPU-s", "events per s of wall time"),
+            [
+                (f"{r['keys']:,}", r["what"], f"{r['MiB']:,.0f} MiB", f"{r['rate']:,.0f}",
+                 f"{r['wall']:,.0f}")
+                for r in results
+            ],
+        ),
+    ]  # fmt: skip
     (HERE / "stream_keys.md").write_text("\n".join(lines) + "\n")
 
 

@@ -28,6 +28,8 @@ from typing import Any
 import numpy as np
 import sqlalchemy as sa
 
+from awry.bench.runs import markdown_table
+
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 from tests.servers import free_port, postgres_server  # noqa: E402
@@ -165,15 +167,16 @@ def write_down(results: list[dict[str, Any]]) -> None:
         "itself); it and the wall time say as much of "
         f"what else ran (load {os.getloadavg()[0]:.0f} here) as of the worker.",
         "",
-        "| database | what | events per CPU-s | events per s of wall time | p99 latency | "
-        "peak memory |",
-        "|---|---|---:|---:|---:|---:|",
-    ]
-    lines += [
-        f"| {r['database']} | {r['what']} | {r['rate']:,.0f} | {r['wall']:,.0f} | "
-        f"≤ {r['p99']:g} s | {r['MiB']:,.0f} MiB |"
-        for r in results
-    ]
+        markdown_table(
+            ("database", "what", "events per CPU-s", "events per s of wall time", "p99 latency",
+             "peak memory"),
+            [
+                (r["database"], r["what"], f"{r['rate']:,.0f}", f"{r['wall']:,.0f}",
+                 f"≤ {r['p99']:g} s", f"{r['MiB']:,.0f} MiB")
+                for r in results
+            ],
+        ),
+    ]  # fmt: skip
     (HERE / "stream_worker.md").write_text("\n".join(lines) + "\n")
 
 

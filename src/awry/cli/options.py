@@ -38,6 +38,13 @@ def _stack(*options: Callable[[F], F]) -> Callable[[F], F]:
     return decorate
 
 
+def param(
+    what: str = "A parameter of the detector, a list between commas; may be repeated.",
+) -> Callable[[F], F]:
+    """The option that gives parameters by name."""
+    return click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE", help=what)
+
+
 #: What is read.
 reading = _stack(
     click.argument("files", nargs=-1, required=True, metavar="FILE..."),
@@ -47,8 +54,7 @@ reading = _stack(
 
 #: How it is judged, whatever the detector.
 ruling = _stack(
-    click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE",
-                 help="A parameter of the detector, a list between commas; may be repeated."),
+    param(),
     click.option("-t", "--threshold", metavar="RULE",
                  help="0.01 or quantile:0.99 (share flagged), sigma:3, mad:3.5, gaussian:0.001, "
                       "pot:0.001, adaptive:0.01, levels:0.01,0.001,0.0001, fixed:0.7 (a score), "
@@ -106,8 +112,8 @@ def settings(
     days = names(holidays)
     return {
         "detector": detector,
-        "params": _params(detector, pairs(params, "--param")) or None,
-        "threshold": None if threshold is None else _value(threshold),
+        "params": parameters(detector, pairs(params, "--param")) or None,
+        "threshold": None if threshold is None else literal(threshold),
         "as_": as_,
         "time": time,
         "value": names(value),
@@ -135,7 +141,7 @@ def pairs(items: tuple[str, ...], option: str) -> dict[str, str]:
     return {key.strip(): value for key, _, value in (item.partition("=") for item in items)}
 
 
-def _params(detector: str, given: dict[str, str]) -> dict[str, Any]:
+def parameters(detector: str, given: dict[str, str]) -> dict[str, Any]:
     """Values of a detector's parameters: a list where only that is allowed."""
     if not given:
         return {}
@@ -144,13 +150,13 @@ def _params(detector: str, given: dict[str, str]) -> dict[str, Any]:
     constraints = registry.get(detector).constraints
     found = {}
     for key, text in given.items():
-        value, several = _value(text), [_value(name) for name in names(text) or ()]
+        value, several = literal(text), [literal(name) for name in names(text) or ()]
         _, fits = constraints.get(key, ("anything", lambda _: True))
         found[key] = several if fits(several) and not fits(value) else value
     return found
 
 
-def _value(text: str) -> Any:
+def literal(text: str) -> Any:
     """A Python literal if it is one, else the text."""
     words = {"true": True, "false": False, "none": None}
     if text.lower() in words:

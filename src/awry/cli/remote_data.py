@@ -100,7 +100,7 @@ def detect(
         raise click.UsageError("give FILE or --dataset, one of the two")
     if out and dataset is None:
         raise click.UsageError("--out is for the rows of a --dataset")
-    asked = {k: options._value(v) if k == "threshold" else v for k, v in asked.items() if v}
+    asked = {k: options.literal(v) if k == "threshold" else v for k, v in asked.items() if v}
     with progress(quiet=json_):
         rows, flagged, top_rows = (
             _job_rows(ctx.obj, str(dataset), out, top, asked)

@@ -47,14 +47,7 @@ def drift(
 
 @click.command()
 @click.argument("model", required=False)
-@click.option(
-    "-p",
-    "--param",
-    "params",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Of the policy, such as every_hours=24; what is not given is as by default.",
-)
+@options.param("Of the policy, such as every_hours=24; what is not given is as by default.")
 @click.option("--off", is_flag=True, help="Keep it, and let it do nothing.")
 @click.option("--remove", is_flag=True, help="Take it away.")
 @view.json_
@@ -78,7 +71,7 @@ def policies(
         return
     if params or off:
         known = {} if params else client.policy(model)["policy"]
-        given = {k: options._value(v) for k, v in options.pairs(params, "--param").items()}
+        given = {k: options.literal(v) for k, v in options.pairs(params, "--param").items()}
         found = client.set_policy(model, enabled=not off, **known, **given)
     else:
         found = client.policy(model)

@@ -35,8 +35,7 @@ def models(client: Client, name: str | None, version: int | None, json_: bool) -
 @click.argument("name")
 @click.argument("dataset")
 @click.option("--method", default="auto", show_default=True, help="See awry detectors.")
-@click.option("-p", "--param", "params", multiple=True, metavar="KEY=VALUE",
-              help="A parameter of the detector; may be repeated.")  # fmt: skip
+@options.param()
 @click.option("-t", "--threshold", metavar="RULE", help="See awry detect.")
 @click.option("--context", metavar="COLUMNS", help="Judge rows given these columns; or auto.")
 @click.option("--by", metavar="COLUMNS", help="One detector per value of these columns.")
@@ -62,8 +61,8 @@ def train(
     """Train the next version of the model NAME on DATASET, as a job."""
     given = {
         **asked,
-        "params": options._params(asked["method"], options.pairs(params, "--param")),
-        "threshold": None if threshold is None else options._value(threshold),
+        "params": options.parameters(asked["method"], options.pairs(params, "--param")),
+        "threshold": None if threshold is None else options.literal(threshold),
         "context": "auto" if context == "auto" else options.names(context),
         "by": options.names(by),
         "ignore": options.names(ignore),

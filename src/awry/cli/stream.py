@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from awry.cli.options import names, pairs
+from awry.cli.options import literal, names, pairs, param, parameters
 from awry.cli.pipes import outlive_peers
 from awry.core.optional import optional
 
@@ -47,14 +47,7 @@ _DATABASES = ("sqlite", "postgresql")
     "-d", "--detector", help="Learns from the stream itself; streaming_gaussian by default."
 )
 @click.option("--model", metavar="NAME", help="A model of the service, in place of --detector.")
-@click.option(
-    "-p",
-    "--param",
-    "params",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="A parameter of the detector; may be repeated.",
-)
+@param()
 @click.option(
     "-t",
     "--threshold",
@@ -195,7 +188,6 @@ def _settings(database: str | None) -> Settings:
 
 
 def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) -> Plan:
-    from awry.cli.options import _params, _value
     from awry.stream.formats import decoder
     from awry.stream.plan import Plan
     from awry.stream.rules import make_rule
@@ -216,7 +208,7 @@ def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) 
         header = _first_line(source)
     return Plan(
         detector=detector,
-        params=_params(detector, pairs(options["params"], "--param")),
+        params=parameters(detector, pairs(options["params"], "--param")),
         model=model,
         model_name=options["model"],
         model_version=version,
@@ -228,7 +220,7 @@ def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) 
         amount=options["amount"],
         place=None if place is None else (place[0], place[1]),
         lateness=options["lateness"],
-        threshold=_value(options["threshold"]),
+        threshold=literal(options["threshold"]),
         warmup=options["warmup"],
         capacity=options["keys_in_memory"],
         gap=300.0 if options["time_"] else 100.0,
