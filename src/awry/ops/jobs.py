@@ -23,6 +23,7 @@ from awry.core import progress
 from awry.core.errors import AwryError
 from awry.core.plain import plain
 from awry.ops.errors import BusyError, ConflictError, NotFoundError, OpsError
+from awry.ops.leases import over
 from awry.ops.settings import Settings
 from awry.ops.store import Store
 from awry.ops.tables import jobs
@@ -223,7 +224,9 @@ class Jobs:
         now = time.time()
         ready = sa.or_(
             jobs.c.state == "queued",
-            sa.and_(jobs.c.state == "running", jobs.c.lease < now),
+            sa.and_(
+                jobs.c.state == "running", over(jobs.c.lease, self._settings.lease_seconds, now)
+            ),
         )
         query = sa.select(jobs).where(ready).order_by(jobs.c.created).limit(1)
         with self._store.read() as connection:

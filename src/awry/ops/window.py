@@ -153,20 +153,39 @@ def _anchor(drift: Drift, card: dict[str, Any]) -> pa.Table | None:
     return table.select([name for name in card["columns"] if name in table.column_names])
 
 
+class _Said(NamedTuple):
+    """Of an event that people gave a verdict on: when, and which rows it is of."""
+
+    start: float
+    end: float
+    item: str | None
+    key: str | None
+
+    def covers(self, row: Any) -> bool:
+        """Whether ``row`` is of the event: of one item that one, of several those of its key."""
+        if not self.start <= row.at <= self.end:
+            return False
+        if self.item is not None:
+            return bool(row.item == self.item)
+        return self.key is None or self.key in map(str, row.row.values())
+
+
 class _Verdicts(NamedTuple):
-    confirmed: list[tuple[float, float]]
-    false: list[tuple[float, float]]
+    confirmed: list[_Said]
+    false: list[_Said]
 
 
 def _verdicts(store: Store, model: str, since: float) -> _Verdicts:
-    query = sa.select(events.c.start, events.c.end, events.c.verdict).where(
-        events.c.model == model, events.c.end >= since, events.c.verdict.is_not(None)
+    e = events.c
+    query = sa.select(e.start, e.end, e.verdict, e["items"].label("n"), e.peak, e.key).where(
+        e.model == model, e.end >= since, e.verdict.is_not(None)
     )
+    said: dict[str, list[_Said]] = {"confirmed": [], "false_alarm": []}
     with store.read() as connection:
-        rows = connection.execute(query).all()
-    return _Verdicts(
-        *([(r.start, r.end) for r in rows if r.verdict == v] for v in ("confirmed", "false_alarm"))
-    )
+        for row in connection.execute(query):
+            item = row.peak if row.n == 1 else None
+            said[row.verdict].append(_Said(row.start, row.end, item, row.key))
+    return _Verdicts(said["confirmed"], said["false_alarm"])
 
 
 def _loud(store: Store, model: str, policy: Policy) -> set[int]:
@@ -193,10 +212,10 @@ def _clean(
     left: Counter[str] = Counter()
     kept, loud_hours = [], set()
     for row in rows:
-        excused = _within(row.at, said.false)
+        excused = any(one.covers(row) for one in said.false)
         if policy.is_quarantined(row.at):
             left["quarantined"] += 1
-        elif row.severity > 0 and _within(row.at, said.confirmed):
+        elif row.severity > 0 and any(one.covers(row) for one in said.confirmed):
             left["confirmed"] += 1
         elif row.hour in loud and not excused:
             left["loud"] += 1
@@ -208,10 +227,6 @@ def _clean(
     names = ("quarantined", "confirmed", "loud", "flagged")
     told = {"rows": len(rows), **{name: left[name] for name in names}}
     return kept, told | {"loud_hours": len(loud_hours)}
-
-
-def _within(at: float, periods: list[tuple[float, float]]) -> bool:
-    return any(start <= at <= end for start, end in periods)
 
 
 def _limited(rows: list[Any], policy: Policy) -> list[Any]:
