@@ -110,6 +110,22 @@ def test_events_and_incidents_go_on_across_judgements(store: Store) -> None:
     assert first["summary"].startswith("2 series at once")
 
 
+def test_an_event_is_of_one_version_and_its_incident_of_all(store: Store) -> None:
+    findings, lookup = Findings(store), Lookup(store)
+    for i, (model, version, threshold, score) in enumerate(
+        [("pay", 1, 0.65, 0.7), ("pay", 2, 8.5, 8755.0), ("pay", 1, 0.65, 0.8),
+         ("pay", 2, 8.5, 9.0), (None, None, None, 3.0), (None, None, None, 4.0)]
+    ):  # fmt: skip
+        made = judged(found(NOW + i, NOW + i, score), gap=60.0)
+        made.model, made.version, made.threshold = model, version, threshold
+        findings.record(made)
+    rows = lookup.events().rows
+    assert sorted((r["version"] or 0, r["threshold"], r["score"], r["items"]) for r in rows) == [
+        (0, None, 4.0, 2), (1, 0.65, 0.8, 2), (2, 8.5, 8755.0, 2),
+    ]  # fmt: skip
+    assert [one["events"] for one in lookup.incidents().rows] == [3]
+
+
 def test_judgements_that_are_whole_stay_apart(store: Store) -> None:
     for _ in range(2):
         Findings(store).record(judged(found(NOW, NOW + 10, 3.0)))

@@ -32,7 +32,7 @@ class Findings:
 
     Within a judgement, events make incidents as :mod:`awry.core.incidents` says. Across judgements
     of one source, as of the micro-batches of a stream, what lies no further apart than their
-    ``gap`` goes on: one event, one incident.
+    ``gap`` goes on: one event of each version of a model, one incident of all.
     """
 
     def __init__(self, store: Store) -> None:
@@ -118,6 +118,8 @@ def _going_on(connection: sa.Connection, made: Judgement, event: Found) -> Any:
             events.c.source == made.source,
             events.c.key == _text(event.key) if event.key else events.c.key.is_(None),
             events.c.model == made.model if made.model else events.c.model.is_(None),
+            # Versions score on scales of their own: what is of two of them is no one event.
+            events.c.version == made.version,
             events.c.end >= event.start - made.gap,
             events.c.start <= event.end + made.gap,
             events.c.status != "resolved",
