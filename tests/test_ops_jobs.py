@@ -70,6 +70,18 @@ def test_a_job_of_a_dead_process_is_taken_over_after_its_lease(
     assert jobs.get(key)["result"] == {"attempt": 2}
 
 
+def test_a_lease_taken_before_the_clock_was_put_back_holds_nothing_up(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs = make(store, tmp_path, finish(store))
+    key = jobs.submit("count", {}, by="me")["id"]
+    assert jobs._claim("dead") is not None
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now - 86_400)
+    assert jobs.run_next()
+    assert jobs.get(key)["result"] == {"attempt": 2}
+
+
 def test_a_worker_that_lost_its_lease_changes_nothing(store: Store, tmp_path: Path) -> None:
     jobs = make(store, tmp_path, finish(store))
     key = jobs.submit("count", {}, by="me")["id"]

@@ -9,6 +9,7 @@ from collections import Counter
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,7 @@ from awry.ops.policy import Policy
 from awry.ops.service import Service
 from awry.ops.settings import Settings
 from awry.ops.tables import events, kept_rows
-from awry.ops.window import window
+from awry.ops.window import _Said, window
 from awry.stream.plan import Plan
 from awry.stream.sources import open_source
 from awry.stream.worker import Worker
@@ -224,3 +225,17 @@ def test_nothing_is_kept_where_that_is_switched_off(tmp_path: Path, clock: Clock
         learnt(made, clock)
     made.close()
     assert time.time() == clock.now
+
+
+def test_a_verdict_is_of_its_rows_and_not_of_others_at_the_time() -> None:
+    def row(item: str, at: float, card: int) -> Any:
+        return SimpleNamespace(item=item, at=at, row={"card": card, "amount": 1.0})
+
+    one = _Said(10.0, 20.0, item="s/0/3", key="7")
+    assert one.covers(row("s/0/3", 15.0, 7))
+    assert not one.covers(row("s/0/4", 15.0, 7))
+    several = _Said(10.0, 20.0, item=None, key="7")
+    assert several.covers(row("s/0/4", 15.0, 7))
+    assert not several.covers(row("s/0/4", 15.0, 8))
+    assert not several.covers(row("s/0/4", 25.0, 7))
+    assert _Said(10.0, 20.0, item=None, key=None).covers(row("1/2", 10.0, 8))
