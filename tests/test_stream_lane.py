@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 
 import awry
+from awry import io
 from awry.core.errors import DataError, ModelError
 from awry.core.params import ParameterError
 from awry.kernels import key_features, online_scale
 from awry.stream.features import KeyFeatures
 from awry.stream.fields import Fields
+from awry.stream.formats import decoder
 from awry.stream.keys import KeyStore, TemporarySpill
-from awry.stream.lane import Lane
+from awry.stream.lane import Checkpoint, Lane
 from awry.stream.plan import Plan, seconds
 from awry.stream.records import Batch, Position
 from awry.stream.rules import make_rule
@@ -424,3 +426,62 @@ def test_times_in_any_unit() -> None:
     assert [seconds(at * f) for f in (1, 1e3, 1e6, 1e9)] == [at] * 4
     assert seconds("2023-11-14T22:13:20Z") == seconds("2023-11-14 22:13:20") == at
     assert np.isnan([seconds(None), seconds("noon"), seconds([])]).all()
+
+
+# -- going on -------------------------------------------------------------------------------------
+
+
+def saved(plan: Plan, n: int = 400) -> bytes:
+    """The state after ``n`` events."""
+    lane = Lane(plan, "t", 0, TemporarySpill())
+    lane.feed(Batch("t", 0, list(range(n)), list(events(n)), Position(n), 5.0))
+    return lane.save()
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "words"),
+    [
+        ({}, {"key": "k", "time": "at"}, "key was not given and is now k; time was not given"),
+        ({"time": "at"}, {"time": "at", "rules": (make_rule("rate:window=9"),)}, "rules .*Rate.*9"),
+        ({}, {"detector": "half_space_trees"}, "detector was .*StreamingGaussian.*HalfSpaceTrees"),
+        ({"threshold": "quantile:0.99"}, {"threshold": 0.02}, "quantile:0.99 and is now 0.02"),
+        ({"fields": ["a"]}, {"fields": ["a", "b"]}, "fields was"),
+        ({"time": "at", "lateness": 9.0}, {"time": "at"}, "lateness was 9.0 and is now not given"),
+        ({"detector": "rs_hash"}, {"detector": "rs_hash", "random_state": 1}, "detector was"),
+    ],
+)  # fmt: skip
+def test_a_state_goes_on_with_what_it_began_with(
+    before: dict[str, Any], now: dict[str, Any], words: str
+) -> None:
+    kept = saved(Plan(**before))
+    assert Lane(Plan(**before), "t", 0, TemporarySpill(), kept).position == Position(400)
+    with pytest.raises(DataError, match=f"t/0.*{words}.*another --name, or the options"):
+        Lane(Plan(**now), "t", 0, TemporarySpill(), kept)
+
+
+def test_what_shapes_no_state_may_change() -> None:
+    kept = saved(Plan(key="k", drift=100))
+    plan = Plan(key="k", capacity=16, gap=1.0, drift=200, decode=decoder("csv", header="a"))
+    assert Lane(plan, "t", 0, TemporarySpill(), kept).position == Position(400)
+
+
+def test_a_state_that_tells_no_options_goes_on_and_harms_no_memory() -> None:
+    parts = io.loads(saved(Plan())).parts
+    del parts["plan"]
+    made = Checkpoint()
+    made.parts = parts
+    old = io.dumps(made)
+    assert Lane(Plan(), "t", 0, TemporarySpill(), old).position == Position(400)
+    lane = Lane(Plan(key="k", time="at"), "t", 0, TemporarySpill(), old)
+    with pytest.raises(ModelError, match="scales are of 7 columns, the records have 12"):
+        lane.feed(Batch("t", 0, list(range(400, 800)), list(events(400)), Position(800), 5.0))
+
+
+def test_scaling_looks_at_its_bounds() -> None:
+    fields = Fields()
+    fields.fit(events(100), np.zeros((100, 2)))
+    with pytest.raises(ModelError, match="of 9 columns, the records have 7"):
+        fields.transform(events(9))
+    x, three = np.zeros((4, 5)), np.ones(3)
+    with pytest.raises(ValueError, match="of the same features"):
+        online_scale.run(x, three, three, three, 0.1, 5.0, 1e6, np.empty_like(x))

@@ -18,6 +18,9 @@ def run(x, mean, var, seen, weight, clip, far, out):  # type: ignore[no-untyped-
     clip : a deviation counts at most this many standard deviations when it is learnt
     far : bound of what is written
     """
+    # Compiled code looks at no bounds: a wider row would be learnt over what lies behind.
+    if not (mean.size == var.size == seen.size == x.shape[1]) or out.shape != x.shape:
+        raise ValueError("x, mean, var, seen and out must be of the same features")
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             value = x[i, j]

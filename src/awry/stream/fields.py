@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from awry.core.errors import DataError
+from awry.core.errors import DataError, ModelError
 from awry.core.inputs import FloatArray
 from awry.core.params import Configurable, any_of, instance, integer, listing, nothing, real
 from awry.data.tables import flatten
@@ -105,14 +105,19 @@ class Fields(Configurable):
         if X.shape[1] == 0:
             raise DataError(
                 "no field of the first records can be judged",
-                remedy="name fields with --field, or judge by --key",
+                remedy="name fields with --fields, or judge by --key",
             )
         self._start(X)
         return self._scaled(X)
 
     def transform(self, records: Sequence[Record], extra: FloatArray | None = None) -> FloatArray:
         """The rows of the records that come next, each scaled before it is learnt."""
-        return self._scaled(self._values(records, extra))
+        X = self._values(records, extra)
+        if X.shape[1] != self.mean_.size:
+            raise ModelError(
+                f"the scales are of {self.mean_.size} columns, the records have {X.shape[1]}"
+            )
+        return self._scaled(X)
 
     def columns(self) -> list[str]:
         """Names of the columns, without the extra ones."""

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from awry import io
+from awry.core.errors import DataError
 from awry.core.inputs import FloatArray
 from awry.core.params import Configurable
 from awry.data import wording
@@ -290,6 +291,7 @@ class Lane:
         elif model is not None and model.learns:
             detector = model.detector
         saved.parts = {
+            "plan": _encode(self.plan.described()),
             "fields": self.fields, "watermark": self.watermark, "held": self.watermark.dump(),
             "threshold": self.threshold, "episodes": _encode(list(self._episodes.open_.items())),
             "rules": self._rules, "watch": self._watch, "detector": detector,
@@ -300,7 +302,11 @@ class Lane:
         return io.dumps(saved, about={"at": time.time()})
 
     def _restore(self, saved: bytes) -> None:
-        parts = io.loads(saved, source=f"the state of {self.topic}/{self.partition}").parts
+        source = f"the state of {self.topic}/{self.partition}"
+        parts = io.loads(saved, source=source).parts
+        # One that was saved before plans were described has no description.
+        if (plan := parts.get("plan")) is not None:
+            _check_same(_decode(plan), _decode(_encode(self.plan.described())), source)
         self.fields, self.threshold = parts["fields"], parts["threshold"]
         self.watermark = parts["watermark"]
         self.watermark.refill(parts["held"])
@@ -319,6 +325,21 @@ class Lane:
             self._model = ModelScorer(self.plan.model, parts["detector"] if same else None)
         elif parts["detector"] is not None:
             self._begin(parts["detector"])
+
+
+def _check_same(before: dict[str, Any], now: dict[str, Any], source: str) -> None:
+    """Refuse to go on with a state that other settings made."""
+    changed = [
+        f"{name} was {before.get(name, 'not given')} and is now {now.get(name, 'not given')}"
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name)
+    ]
+    if changed:
+        raise DataError(
+            f"was made with other options: {'; '.join(changed)}",
+            source=source,
+            remedy="give another --name, or the options it began with",
+        )
 
 
 def _text(value: Any) -> str:

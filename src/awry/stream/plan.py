@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,7 +11,7 @@ from typing import Any
 from awry.core import registry
 from awry.core.detector import Detector
 from awry.core.online import Online
-from awry.core.params import ParameterError
+from awry.core.params import Configurable, ParameterError
 from awry.judge import Judge
 from awry.model import Model
 from awry.stream.drift_watch import DriftWatch
@@ -93,6 +94,25 @@ class Plan:
         if self.model is None:
             self.new_detector()
 
+    def described(self) -> dict[str, Any]:
+        """What shapes the state that is kept, as plain data; what is left at nothing is left out.
+
+        A state goes on only with what it began with. The version of a model may be another one,
+        and so may what does not shape the state: formats, ``capacity``, ``gap``, ``drift``.
+        """
+        parts: dict[str, Any] = {
+            "key": self.key, "time": self.time, "lateness": self.lateness, "rules": self.rules,
+        }  # fmt: skip
+        if self.model is not None:
+            parts["model"] = self.model_name or type(self.model).__name__
+        else:
+            parts |= {
+                "detector": self.new_detector(), "threshold": self.threshold,
+                "warmup": self.warmup, "fields": self.fields, "ignore": sorted(self.ignore),
+                "per_key": self.per_key, "amount": self.amount, "place": self.place,
+            }  # fmt: skip
+        return {name: _plain(value) for name, value in parts.items() if value}
+
     def new_watch(self) -> DriftWatch | None:
         """What looks for drift, before it has seen anything."""
         if not self.drift:
@@ -125,6 +145,25 @@ class Plan:
             # What comes out must depend on the messages alone, not on how long a fit takes.
             made.set_params(late="wait")
         return made
+
+
+def _plain(value: Any) -> Any:
+    """A setting as plain data: an object as its class and what is not as it is by default."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {str(name): _plain(one) for name, one in value.items()}
+    if isinstance(value, Configurable):
+        usual = {n: p.default for n, p in inspect.signature(type(value)).parameters.items()}
+        given = {
+            n: _plain(v)
+            for n, v in value.get_params(deep=False).items()
+            if usual[n] is inspect.Parameter.empty or _plain(v) != _plain(usual[n])
+        }
+        return [type(value).__name__, given] if given else type(value).__name__
+    # Of what is no plain value, such as a generator, the same text is not to be had again.
+    plain = value is None or isinstance(value, (bool, int, float, str))
+    return value if plain else type(value).__name__
 
 
 def lookup(record: dict[str, Any], name: str) -> Any:
