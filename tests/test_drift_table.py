@@ -171,3 +171,75 @@ def test_names_of_columns_and_levels_are_text_on_the_page(tmp_path: Path) -> Non
     page = write_drift(found, tmp_path / "p.html", reference="<r>", current="c", settings={})
     assert not {"<b>a", "<i>x", "<r>"} & set(page.read_text().split())
     assert "<i>x</i>" not in page.read_text()
+
+
+def test_a_column_that_is_gone_has_drifted_and_a_new_one_has_not(tmp_path: Path) -> None:
+    old, new = shop(0)[["amount", "city"]], shop(1)[["amount"]].assign(extra=1)
+    found = TableDrift().fit(old).test(new)
+    assert [f.feature for f in found.drifted] == ["city"]
+    gone = found.to_dict()["features"][0]
+    assert (gone["feature"], gone["drifted"], gone["change"]) == (
+        "city",
+        True,
+        "the column is gone",
+    )
+    files = [str(tmp_path / name) for name in ("old.csv", "new.csv")]
+    for table, path in zip((old, new), files, strict=True):
+        table.to_csv(path, index=False)
+    page = tmp_path / "drift.html"
+    shown = run(*files, "--fail-on-drift", "--report", str(page))
+    assert shown.exit_code == 1
+    assert "1 of 2 features drifted" in shown.output
+    assert page.read_text().count("the column is gone") == 2
+    assert run(*reversed(files), "--fail-on-drift", "--ignore", "extra").exit_code == 0
+
+
+@pytest.mark.parametrize("value", ["x", 2.5, True, pd.Timestamp("2026-01-01 10:00"), "long text"])
+def test_of_objects_a_field_that_none_has_drifted_where_many_had_it(value: Any) -> None:
+    def objects(often: int) -> list[dict[str, Any]]:
+        return [row | {"field": value} if i % often == 0 else row for i, row in enumerate(bare)]
+
+    bare = [{"n": float(i % 50)} for i in range(300)]
+    often = TableDrift().fit(objects(2)).test(bare, sparse=True)
+    assert [f.feature for f in often.drifted] == ["field (missing)"]
+    assert not TableDrift().fit(objects(299)).test(bare, sparse=True)
+
+
+def test_lines_of_json_leave_out_what_they_do_not_have(tmp_path: Path) -> None:
+    paths = [tmp_path / "old.jsonl", tmp_path / "new.jsonl"]
+    for path, every in zip(paths, (299, 1000), strict=True):
+        rows = [{"n": i % 50, **({"rare": 1.5} if i and i % every == 0 else {})}
+                for i in range(300)]  # fmt: skip
+        path.write_text("\n".join(map(json.dumps, rows)))
+    assert run(*map(str, paths), "--fail-on-drift").exit_code == 0
+
+
+def test_tables_without_rows_are_refused(tmp_path: Path) -> None:
+    full, empty = tmp_path / "full.csv", tmp_path / "empty.csv"
+    shop(0, 50).to_csv(full, index=False)
+    shop(0, 50).head(0).to_csv(empty, index=False)
+    for pair in ((full, empty), (empty, full)):
+        shown = run(*map(str, pair))
+        assert isinstance(shown.exception, DataError)
+        assert str(shown.exception).startswith(f"{empty}: ")
+        assert "holds no rows" in str(shown.exception)
+
+
+def test_too_few_rows_are_told_and_pass_no_gate(tmp_path: Path) -> None:
+    full, short, page = (tmp_path / name for name in ("full.csv", "short.csv", "drift.html"))
+    table = shop(0, 200)[["amount", "city"]]
+    table.to_csv(full, index=False)
+    table.head(3).to_csv(short, index=False)
+    for pair in ((full, short), (short, full)):
+        shown = run(*map(str, pair), "--report", str(page))
+        assert shown.exit_code == 0
+        assert shown.output.count("too few values to test") == 2
+        assert "2 not tested" in shown.output
+        assert page.read_text().count("too few values to test") == 3
+        with pytest.raises(DataError, match="too few rows"):
+            raise run(*map(str, pair), "--fail-on-drift").exception
+        out = json.loads(run(*map(str, pair), "--json").output)
+        assert not out["tested"]
+        assert [(f["tested"], f["effect"], f["p_value"]) for f in out["features"]] == (
+            [(False, None, None)] * 2
+        )

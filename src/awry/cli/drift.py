@@ -8,11 +8,14 @@ import click
 
 from awry.cli import options
 from awry.cli.view import as_json, number_words, progress, table
+from awry.core.errors import DataError, about
 from awry.core.progress import track
 
 #: As in :mod:`awry.drift.table`, which is imported only when the command runs.
 _NUMBERS = ["ks", "cvm", "wasserstein", "energy", "psi", "kl", "js"]
 _LEVELS = ["chi_square", "g", "psi", "kl", "js"]
+#: Formats whose rows leave out what they do not have.
+_OBJECTS = ("json", "jsonl")
 _CORRECTIONS = {"bh": "benjamini_hochberg", "bonferroni": "bonferroni", "none": None}
 
 
@@ -91,8 +94,8 @@ def drift(
     """Say which columns of CURRENT moved away from REFERENCE, and by how much.
 
     A column drifted where chance explains the difference poorly (--alpha) and the difference is
-    large enough to matter (--min-effect). Exits with 0, or with 1 where something drifted and
-    --fail-on-drift is given.
+    large enough to matter (--min-effect), or where it is gone. Exits with 0; with --fail-on-drift
+    with 1 where something drifted, and with 2 where there were too few rows to test anything.
 
     \b
     awry drift january.parquet february.parquet --report drift.html
@@ -108,7 +111,10 @@ def drift(
     with progress(quiet=quiet or json_):
         sources = [open_source(path, format=format_) for path in (reference, current)]
         old, new = (source.read() for source in track("reading", sources))
-        change = TableDrift(**settings).fit(old).test(new)
+        with about(sources[0].name):
+            fitted = TableDrift(**settings).fit(old)
+        with about(sources[1].name):
+            change = fitted.test(new, sparse=sources[1].format in _OBJECTS)
     for source in sources:
         change.notes.extend(f"{source.name}: set aside {problem}" for problem in source.problems)
     if report:
@@ -123,14 +129,16 @@ def drift(
             click.echo(f"report written to {report}")
     if fail_on_drift and change:
         click.get_current_context().exit(1)
+    if fail_on_drift and not change.tested:
+        raise DataError("too few rows to test anything", remedy="give more on both sides")
 
 
 def show(change: Any) -> None:
     """Print every feature, those that drifted first."""
-    rows = [
-        [f.feature, _verdict(f), number_words(f.effect), number_words(f.adjusted), f.change, f.test]
-        for f in change.features
-    ]
+    rows = []
+    for f in change.features:
+        figures = [number_words(v) if f.tested else "" for v in (f.effect, f.adjusted)]
+        rows.append([f.feature, _verdict(f), *figures, f.change, f.test])
     if change.joint is not None:
         found = change.joint
         rows.append(["all numbers", _verdict(found), number_words(found.effect),
@@ -138,9 +146,10 @@ def show(change: Any) -> None:
     table(["feature", "", "effect", "p, corrected", "what became of it", "test"], rows)
     for note in change.notes:
         click.echo(f"note: {note}")
+    untested = f"{len(change.untested)} not tested; " if change.untested else ""
     click.echo(
         f"{len(change.drifted)} of {len(change.features)} features drifted; "
-        f"{change.rows_reference:,} rows of reference, {change.rows_current:,} new ones"
+        f"{untested}{change.rows_reference:,} rows of reference, {change.rows_current:,} new ones"
     )
 
 
@@ -149,4 +158,6 @@ def _verdict(found: Any) -> str:
         return "drifted"
     if found.significant:
         return "too small to matter"
+    if not getattr(found, "tested", True):  # of all numbers at once there is one only if tested
+        return "too few values to test"
     return "may be chance" if found.material else ""

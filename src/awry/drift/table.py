@@ -26,7 +26,7 @@ from awry.drift.aspects import (
     moved_numbers,
     view,
 )  # fmt: skip
-from awry.drift.base import CORRECTIONS, FEWEST, DriftTest, Finding, judge
+from awry.drift.base import CORRECTIONS, FEWEST, UNKNOWN, DriftTest, Finding, judge
 from awry.drift.binned import PSI, ChiSquare, GTest, JensenShannon, KullbackLeibler
 from awry.drift.mmd import MMD
 from awry.drift.multivariate import ClassifierTwoSample, JointDrift, JointTest, PCAReconstruction
@@ -58,8 +58,11 @@ class FeatureDrift(NamedTuple):
     test, measure : str
         The test and what its effect is measured in.
     statistic, p_value, adjusted, effect : float
+        NaN where it was not tested.
     significant, material, drifted : bool
         Whether chance is a poor explanation, whether the move is large enough to matter, and both.
+    tested : bool
+        Whether both sides had values enough to judge by.
     change : str
         What became of it, in words.
     shares : Shares
@@ -76,6 +79,7 @@ class FeatureDrift(NamedTuple):
     significant: bool
     material: bool
     drifted: bool
+    tested: bool
     change: str
     shares: Shares
 
@@ -90,7 +94,8 @@ class TableChange(NamedTuple):
     Attributes
     ----------
     features : list of FeatureDrift
-        Those that drifted first, the farthest moved first.
+        Those that are gone first, then those that drifted, the farthest moved first; last those
+        that were not tested.
     joint : JointDrift or None
         What the test of all numbers at once found, where one was asked for.
     notes : list of str
@@ -109,6 +114,16 @@ class TableChange(NamedTuple):
         """The features that drifted."""
         return [f for f in self.features if f.drifted]
 
+    @property
+    def untested(self) -> list[FeatureDrift]:
+        """The features that had too few values to judge by."""
+        return [f for f in self.features if not f.tested]
+
+    @property
+    def tested(self) -> bool:
+        """Whether anything was judged."""
+        return len(self.untested) < len(self.features) or self.joint is not None
+
     def __bool__(self) -> bool:
         return bool(self.drifted) or bool(self.joint)
 
@@ -119,6 +134,7 @@ class TableChange(NamedTuple):
             joint = {k: v for k, v in self.joint._asdict().items() if k != "by_feature"}
         return {
             "drifted": bool(self),
+            "tested": self.tested,
             "rows": {"reference": self.rows_reference, "current": self.rows_current},
             "features": [f.to_dict() for f in self.features],
             "joint": joint,
@@ -142,9 +158,9 @@ class TableDrift(Configurable):
     Columns are taken for what :func:`~awry.data.columns.profile` takes the reference's for.
     Numbers are compared by ``numbers``; categories, booleans and constants by ``levels``, levels
     the reference does not know being one more level; of times the hour of the day, or the weekday
-    where there are only dates; of texts the length; and of every column the share missing.
-    Identifiers are not compared, of
-    empty columns only whether they still are. The correction is over all of these at once.
+    where there are only dates; of texts the length; and of every column the share missing. Of
+    identifiers nothing is compared, of empty columns only whether they still are. The correction is
+    over all of these at once. A column that is gone has drifted, a new one has not.
 
     Parameters
     ----------
@@ -215,8 +231,9 @@ class TableDrift(Configurable):
     def fit(self, reference: Any, y: object = None) -> Self:
         """Profile and sketch the ``reference``, anything that is a table."""
         self.check_params()
-        table = as_table(reference)
+        table = _with_rows(as_table(reference), "the reference")
         self.rows_ = table.num_rows
+        self.types_ = {field.name: field.type for field in table.schema}
         found = profile(table, self.kinds)
         kinds = {p.name: p.kind for p in found}
         # A column that repeats another may cease to.
@@ -239,17 +256,31 @@ class TableDrift(Configurable):
             self.joint_ = test.fit((rows - self.mean_) / self.scale_)
         return self
 
-    def test(self, current: Any) -> TableChange:
-        """Compare ``current``, a table with the reference's columns, with the reference."""
+    def test(self, current: Any, *, sparse: bool = False) -> TableChange:
+        """Compare ``current``, a table with the reference's columns, with the reference.
+
+        Parameters
+        ----------
+        current : table-like
+        sparse : bool, default=False
+            Whether the rows were objects that leave out what they do not have. Then a column that
+            none of them has is one without values, which drifted if the reference's had many.
+        """
         check_is_fitted(self, "features_")
-        table = as_table(current)
+        table = _with_rows(as_table(current), "the new data")
         known, notes = set(table.column_names), []
         found: list[tuple[_Feature, Finding, str, Shares]] = []
+        gone: list[FeatureDrift] = []
         for column in self.profiles_:
-            if column.name not in known:
+            if column.name in known:
+                given = table[column.name].combine_chunks()
+            else:
                 notes.append(f"{column.name} is missing from the new data")
-                continue
-            values, unfit = column.typed(table[column.name].combine_chunks())
+                if not sparse:
+                    gone.append(_gone(column))
+                    continue
+                given = pa.nulls(table.num_rows, self.types_[column.name])
+            values, unfit = column.typed(given)
             if len(unfit):
                 notes.append(f"{column.name}: {len(unfit):,} values are no {column.kind}")
             for feature in self.features_[column.name]:
@@ -258,12 +289,12 @@ class TableDrift(Configurable):
                 notes.append(f"{column.name} is not compared ({column.kind}: {column.why})")
         ours = {p.name for p in self.profiles_} | set(self.ignore or ())
         notes += [f"{name} is new" for name in table.column_names if name not in ours]
-        found = [f for f in found if not _never_missing(f)]
-        if not found:
+        if not (found := [f for f in found if not _never_missing(f)]):
             raise DataError("there is no column that both tables have and that can be compared")
         return TableChange(
-            self._judged(found), self._test_joint(table, notes), notes, self.rows_, table.num_rows
-        )
+            gone + self._judged(found), self._test_joint(table, notes), notes, self.rows_,
+            table.num_rows,
+        )  # fmt: skip
 
     # -- one feature ------------------------------------------------------------------------------
 
@@ -297,22 +328,15 @@ class TableDrift(Configurable):
         is_missing = feature.name == f"{column.name} (missing)"
         new = missing(values) if is_missing else view(column, values, feature.levels)
         new = new[np.isfinite(new)]
-        finding = Finding(float("nan"), 1.0, 0.0)
+        finding = UNKNOWN
         if feature.test is not None and len(new) >= FEWEST:
-            drift = feature.test.test(new)
-            finding = Finding(
-                *(float(a[0]) for a in (drift.statistic, drift.p_value, drift.effect))
-            )
+            told = feature.test.test(new)
+            finding = Finding(*(float(a[0]) for a in (told.statistic, told.p_value, told.effect)))
         if feature.levels:
             shares = level_shares(feature.levels, feature.values, new)
             return feature, finding, moved_levels(shares), shares
-        unit = column.stats.get("unit", ("", ""))
-        return (
-            feature,
-            finding,
-            moved_numbers(feature.values, new, unit),
-            bins(feature.values, new),
-        )
+        change = moved_numbers(feature.values, new, column.stats.get("unit", ("", "")))
+        return feature, finding, change, bins(feature.values, new)
 
     def _judged(self, found: list[tuple[_Feature, Finding, str, Shares]]) -> list[FeatureDrift]:
         verdict = judge(
@@ -321,16 +345,18 @@ class TableDrift(Configurable):
         )  # fmt: skip
         out = []
         for j, (feature, finding, change, shares) in enumerate(found):
-            test = feature.test
+            test, tested = feature.test, finding is not UNKNOWN
+            name, measure = (type(test).__name__, test.measure) if test and tested else ("none", "")
+            numbers = (*finding[:2], float(verdict.adjusted[j]), finding.effect)
+            numbers = numbers if tested else 4 * (float("nan"),)
             out.append(
                 FeatureDrift(
-                    feature.name, feature.kind, type(test).__name__ if test else "none",
-                    test.measure if test else "", finding.statistic, finding.p_value,
-                    float(verdict.adjusted[j]), finding.effect, bool(verdict.significant[j]),
-                    bool(verdict.material[j]), bool(verdict.drifted[j]), change, shares,
+                    feature.name, feature.kind, name, measure, *numbers,
+                    bool(verdict.significant[j]), bool(verdict.material[j]),
+                    bool(verdict.drifted[j]), tested, change, shares,
                 )
             )  # fmt: skip
-        return sorted(out, key=lambda f: (not f.drifted, -f.effect))
+        return sorted(out, key=lambda f: (not f.drifted, not f.tested, -f.effect))
 
     def _test_joint(self, table: pa.Table, notes: list[str]) -> JointDrift | None:
         if self.joint_ is None:
@@ -344,6 +370,21 @@ class TableDrift(Configurable):
             for name in self.joint_columns_
         ]
         return self.joint_.test((_complete(columns) - self.mean_) / self.scale_)
+
+
+def _with_rows(table: pa.Table, what: str) -> pa.Table:
+    if not table.num_rows:
+        raise DataError(f"{what} holds no rows", remedy="give at least a few")
+    return table
+
+
+def _gone(column: ColumnProfile) -> FeatureDrift:
+    """A column that the new data do not have: nothing of it stayed, and no chance is in that."""
+    shares = Shares(None, ["there", "gone"], np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    return FeatureDrift(
+        column.name, column.kind, "presence", "share that is gone", 1.0, 0.0, 0.0, 1.0, True, True,
+        True, True, "the column is gone", shares,
+    )  # fmt: skip
 
 
 def _never_missing(found: tuple[_Feature, Finding, str, Shares]) -> bool:

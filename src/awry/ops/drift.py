@@ -183,7 +183,7 @@ class Drift:
         return report
 
     def _compare(self, reference: _Reference, rows: pa.Table, of: str) -> dict[str, Any]:
-        found = reference.test.test(rows).to_dict()
+        found = reference.test.test(rows, sparse=of == "requests").to_dict()
         found["features"] = found["features"][:_TOLD]
         return dict(plain({"of": of, "reference": reference.about, **found}))
 

@@ -37,7 +37,7 @@ def write_drift(
         How they were compared, to be told.
     """
     drifted = change.drifted
-    calm = [f for f in change.features if not f.drifted]
+    calm = [f for f in change.features if f.tested and not f.drifted]
     page = template("drift.html").render(
         change=change, reference=reference, current=current, settings=settings,
         drifted=[(f, feature_chart(f).html()) for f in drifted],

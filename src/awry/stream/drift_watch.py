@@ -119,7 +119,7 @@ class DriftWatch(Configurable):
         found: dict[str, Any] = {"features": [], "notes": []}
         drifted = False
         try:
-            found = self._tester().test(_table(self.kept_)).to_dict()
+            found = self._tester().test(_table(self.kept_), sparse=True).to_dict()
             found["features"] = found["features"][:_TOLD]
             drifted = found["drifted"]
         except DataError as error:
