@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from joblib import Parallel, delayed
+from scipy.stats import rankdata
 from sklearn.base import clone
 
 from awry.core import registry
@@ -32,6 +33,8 @@ from awry.detectors.scale import Scale
 PRIOR = 100.0
 #: What a full rank counts beside a full vote.
 TIE = 1e-3
+#: Normal rows from which it is learnt what features add to scores without being odd.
+_USUAL_ROWS = 256
 
 
 class Committee(Detector):
@@ -69,9 +72,25 @@ class Committee(Detector):
             return [work(member) for member in members]
         return Parallel(n_jobs=self.n_jobs, prefer="threads")(delayed(work)(m) for m in members)
 
+    def _learn_usual(self, X: FloatArray, scores: FloatArray) -> None:
+        """Learn what features add to the members' scores (n, m) of rows that are odd to few.
+
+        A sum of tails has a part of every column: only what goes beyond it sets a row apart.
+        Members without contributions of their own are compared with normal rows as it is.
+        """
+        ranks = rankdata(scores, axis=0).mean(axis=1)
+        calm = np.flatnonzero(ranks <= np.median(ranks))
+        calm = calm[np.linspace(0, len(calm) - 1, min(_USUAL_ROWS, len(calm))).astype(np.int64)]
+        parts = [member._contributions(X[calm]) for member in self.members_]
+        self.usual_: FloatArray = np.stack(
+            [np.zeros(X.shape[1]) if p is None else np.median(p[0], axis=0).clip(0) for p in parts]
+        )
+
     def _shares(self, X: FloatArray) -> FloatArray:
         """Each member's view of which features push a row up, adding to 1, shape (m, n, d)."""
-        return np.stack([shares_of(member, X) for member in self.members_])
+        # Models that were saved before it was learnt have none.
+        usual = getattr(self, "usual_", np.zeros((len(self.members_), X.shape[1])))
+        return np.stack([shares_of(*one, X) for one in zip(self.members_, usual, strict=True)])
 
 
 class Ensemble(Teachable, Committee):
@@ -99,6 +118,8 @@ class Ensemble(Teachable, Committee):
     ----------
     members_ : list of Detector
     scales_ : list of Scale
+    usual_ : ndarray of shape (m, d)
+        What each feature adds to each member's scores of normal rows.
     weights_ : ndarray of shape (m,)
         Of the members, adding to 1. Marks given to ``feedback`` change them, a few by little, where
         the method is ``"average"``.
@@ -106,7 +127,8 @@ class Ensemble(Teachable, Committee):
     Notes
     -----
     Contributions: a fused score is a weighted sum of calibrated scores, and each member's part is
-    split between the features in proportion to what pushed that member's own score up.
+    split between the features in proportion to what pushed that member's own score up, beyond what
+    they add to the scores of normal rows.
 
     References
     ----------
@@ -167,6 +189,7 @@ class Ensemble(Teachable, Committee):
 
     def _fit(self, X: FloatArray, y: IntArray | None) -> FloatArray:
         scores = self._fit_members(X, self.detectors)
+        self._learn_usual(X, scores)
         m = scores.shape[1]
         weights = np.ones(m) if self.weights is None else np.asarray(self.weights, dtype=float)
         if len(weights) != m or weights.sum() <= 0:
@@ -324,6 +347,7 @@ class Voting(Committee):
 
     def _fit(self, X: FloatArray, y: IntArray | None) -> FloatArray:
         scores = self._fit_members(X, self.detectors)
+        self._learn_usual(X, scores)
         weights = np.ones(scores.shape[1]) if self.weights is None else np.asarray(self.weights)
         if len(weights) != scores.shape[1] or weights.sum() <= 0:
             raise ValueError(
@@ -359,12 +383,17 @@ class Voting(Committee):
         return parts
 
 
-def shares_of(member: Detector, X: FloatArray) -> FloatArray:
-    """A detector's view of which features push a row up, adding to 1, shape (n, d)."""
+def shares_of(member: Detector, usual: FloatArray | float, X: FloatArray) -> FloatArray:
+    """A detector's view of which features push a row up beyond ``usual`` (d,), adding to 1, (n, d).
+
+    Where none goes beyond it, which features push the row up at all.
+    """
     pushed = np.clip(member.explain(X).values, 0, None)
-    total = pushed.sum(axis=1, keepdims=True)
-    even = np.full_like(pushed, 1 / X.shape[1])
-    return np.divide(pushed, total, out=even, where=total > 0)
+    shares = np.full_like(pushed, 1 / X.shape[1])
+    for parts in (pushed, np.clip(pushed - usual, 0, None)):
+        total = parts.sum(axis=1, keepdims=True)
+        np.divide(parts, total, out=shares, where=total > 0)
+    return shares
 
 
 def _one_hot(picks: IntArray, m: int) -> FloatArray:

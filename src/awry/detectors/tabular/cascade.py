@@ -215,10 +215,10 @@ class Cascade(Committee):
 
     def _contributions(self, X: FloatArray) -> tuple[FloatArray, float]:
         parts = self._blend(*self._pass_through(X))
-        values = parts[:, :1] * shares_of(self.members_[0], X)
+        values = parts[:, :1] * shares_of(self.members_[0], 0.0, X)
         judged = np.flatnonzero(parts[:, 1])
         if len(judged):
-            values[judged] += parts[judged, 1:] * shares_of(self.members_[1], X[judged])
+            values[judged] += parts[judged, 1:] * shares_of(self.members_[1], 0.0, X[judged])
         return values, 0.0
 
     def explain(self, X: Any) -> Explanation:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+from sklearn.metrics import pairwise_distances_argmin
 
 from awry.core.card import Card
 from awry.core.inputs import FloatArray, IntArray
 from awry.core.params import option
 from awry.core.threshold import Threshold
 from awry.detectors.tabular._neighbors import NeighborDetector, shares
+
+#: Unflagged training rows that a row whose neighbours are flagged is compared with.
+_CALM_ROWS = 20_000
 
 
 class KNN(NeighborDetector):
@@ -103,15 +107,39 @@ class KNN(NeighborDetector):
         return self._combine(self.search_.query(X)[0])
 
     def _contributions(self, X: FloatArray) -> tuple[FloatArray, float]:
-        """Each distance, divided among the features as they make it up."""
+        """Each distance, divided among the features as they make it up.
+
+        A neighbour that is flagged itself shares what is odd about a row of a small group: there
+        the nearest training row that is not flagged says in which features the row is apart.
+        """
         distances, places = self.search_.query(X)
+        rows, flagged = self.search_.scaled(X), self.labels_[self.search_.order_][places] == 1
+        calm = self._calm_differences(rows, np.flatnonzero(flagged.any(axis=1)))
         parts = np.zeros(X.shape)
         for rank, weight in enumerate(self._weights(distances.shape[1])):
             if weight:
-                there = self.search_.points_[places[:, rank]]
-                part = shares(self.search_.scaled(X) - there, self.search_.power)
+                apart = rows - self.search_.points_[places[:, rank]]
+                instead = flagged[:, rank, None] & (calm != 0).any(axis=1, keepdims=True)
+                part = shares(np.where(instead, calm, apart), self.search_.power)
                 parts += weight * distances[:, rank, None] * part
         return parts, 0.0
+
+    def _calm_differences(self, rows: FloatArray, picks: IntArray) -> FloatArray:
+        """How the ``picks`` of ``rows`` differ from the nearest unflagged of the training rows.
+
+        Shape (m, d); 0 in the other rows. Of many training rows, some spread evenly are looked at.
+        """
+        apart = np.zeros(rows.shape)
+        calm = np.flatnonzero(self.labels_[self.search_.order_] == 0)
+        if len(picks) and len(calm):
+            spread = np.linspace(0, len(calm) - 1, min(_CALM_ROWS, len(calm))).astype(np.int64)
+            points, power = self.search_.points_[calm[spread]], self.search_.power
+            metric, about = ("chebyshev", {}) if np.isinf(power) else ("minkowski", {"p": power})
+            nearest = pairwise_distances_argmin(
+                rows[picks], points, metric=metric, metric_kwargs=about
+            )
+            apart[picks] = rows[picks] - points[nearest]
+        return apart
 
     def _combine(self, distances: FloatArray) -> FloatArray:
         score: FloatArray = (distances * self._weights(distances.shape[1])).sum(axis=1)
