@@ -183,8 +183,10 @@ def test_a_job_that_cannot_be_done_is_refused_or_fails_with_the_reason(
     )
     assert told["field"] == "method"
     assert "did you mean iforest" in told["detail"]
-    job = trained.train("x", "payments", method="knn", params={"n_neighbors": -1})
-    with pytest.raises(ServiceError, match="n_neighbors must be"):
+    with pytest.raises(ServiceError, match="must be an integer >= 1"):
+        trained.train("x", "payments", method="knn", params={"n_neighbors": -1})
+    job = trained.train("x", "payments", method="knn", label="nowhere")
+    with pytest.raises(ServiceError, match="there is no such column"):
         trained.wait(job["id"], every=0.02)
     problem(http.get(f"/jobs/{job['id']}/result"), 404)
     problem(http.post(f"/jobs/{job['id']}/cancel"), 409)

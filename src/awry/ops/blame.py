@@ -13,6 +13,13 @@ from awry.core.errors import DataError
 from awry.ops.errors import UnfitError
 
 _log = logging.getLogger(__name__)
+#: What would be right, by the field that is to blame.
+_REMEDIES = {
+    "data": "give other rows, or choose another method",
+    "dataset": "give other data, or choose another method",
+    "method": "choose one that `awry detectors` lists",
+    "threshold": "give a share such as 0.01, or a rule such as 'sigma:3', 'mad:3.5', 'fixed:0.7'",
+}
 
 
 @contextmanager
@@ -28,12 +35,13 @@ def unfit(field: str) -> Iterator[None]:
         told = DataError(error.what, row=error.row, column=error.column)
         raise UnfitError(str(told), field=where, remedy=error.remedy) from error
     except ImportError as error:
-        raise UnfitError(str(error), field="method") from error
+        remedy = "install it, or choose another method"
+        raise UnfitError(str(error), field="method", remedy=remedy) from error
     except (ValueError, ArithmeticError, TypeError, MemoryError, pa.ArrowException) as error:
         if not isinstance(error, ValueError):
             _log.warning("a detector failed on the data of a request", exc_info=True)
-        what = str(error) or type(error).__name__
-        raise UnfitError(what[:500], field=_blamed(error, field)) from error
+        what, blamed = str(error) or type(error).__name__, _blamed(error, field)
+        raise UnfitError(what[:500], field=blamed, remedy=_REMEDIES.get(blamed)) from error
 
 
 def _blamed(error: BaseException, field: str) -> str:

@@ -25,6 +25,7 @@ from awry.ops.answers import Answer, Ask, Judged, Verdicts, Why, columns_of
 from awry.ops.blame import unfit
 from awry.ops.errors import BusyError, TooLargeError, UnfitError
 from awry.ops.models import Models
+from awry.ops.parameters import check_threshold
 from awry.ops.score_cache import ScoreCache
 from awry.ops.settings import Settings
 from awry.result import SEVERITIES, Result
@@ -220,6 +221,12 @@ class Judging:
                 raise
             # What is wrong with a challenger is not to be the fault of those who ask.
             version, judge = self._models.load(name)
+            routed = None
+        if not _is_of(judge, ask.method):
+            if routed is not None:  # the champion may be of the method that was asked for
+                version, judge = self._models.load(name)
+            if not _is_of(judge, ask.method):
+                self._models.check_method(name, version, ask.method)
         return _Chosen(name, version, _decide_by(judge, ask.threshold))
 
     def _each(
@@ -277,12 +284,22 @@ class Judging:
         least = self._settings.min_fit_rows
         if ask.rows < least:
             columns = ", ".join(list(ask.columns)[:10])
+            few = f"and {ask.rows} row(s) are too few to judge by themselves"
+            waiting = self._models.unpromoted(ask.method, ask.columns)
+            if waiting is not None:
+                name, version = waiting
+                raise UnfitError(
+                    f"no model of {ask.method} for the columns {columns} is in charge, {few}",
+                    field="data",
+                    remedy=f"promote version {version} of {name!r}, or ask it by `model` and "
+                    f"`version`, or give at least {least} rows",
+                )
             raise UnfitError(
-                f"there is no model of {ask.method} for the columns {columns}, and {ask.rows} "
-                "row(s) are too few to judge by themselves",
+                f"there is no model of {ask.method} for the columns {columns}, {few}",
                 field="data",
                 remedy=f"train a model with POST /models, or give at least {least} rows",
             )
+        check_threshold(ask.threshold)
         result = run.detect(
             as_table(ask.columns), detector=ask.method, threshold=ask.threshold, as_="table"
         )
@@ -337,6 +354,10 @@ def _notes(judge: Judge, ask: Ask) -> list[str]:
     ]
 
 
+def _is_of(judge: Judge, method: str) -> bool:
+    return method == "auto" or judge.detector_.card.name == registry.get(method).card.name
+
+
 def _decide_by(judge: Judge, threshold: float | str | None) -> Judge:
     if threshold is None:
         return judge
@@ -346,7 +367,8 @@ def _decide_by(judge: Judge, threshold: float | str | None) -> Judge:
             field="threshold",
             remedy="leave it out, or train a model with it",
         )
-    return judge.with_threshold(threshold)
+    with unfit("threshold"):
+        return judge.with_threshold(threshold)
 
 
 def _judged(judge: Judge, scores: FloatArray, rejected: np.ndarray) -> list[Judged]:

@@ -18,6 +18,7 @@ from awry.core.plain import plain
 from awry.data.tables import as_table, flatten
 from awry.judge import Judge
 from awry.model import Model
+from awry.ops.answers import Judged, Verdicts, columns_of
 from awry.ops.audit import note as write_down
 from awry.ops.blame import unfit
 from awry.ops.errors import TooLargeError, UnfitError
@@ -52,6 +53,7 @@ class Golden:
         with unfit("data"):
             flat = [plain(flatten(row)) for row in rows]
             if flat:
+                _refuse_unread(judge, flat)
                 judge.judge(as_table(flat))
         with self._store.write() as connection:
             self._put(
@@ -204,6 +206,24 @@ class Golden:
             "passed": not (missed or loud), "reason": "; ".join(words), "recall": recall,
             "false_alarms": alarms, "wrong": wrong,
         }  # fmt: skip
+
+
+def _refuse_unread(judge: Model, rows: Sequence[dict[str, Any]]) -> None:
+    """Refuse rows with a value that cannot be read: they tell nothing of how a version does."""
+    columns, encoder = columns_of(rows, flat=True), judge.row_encoder
+    nothing: list[Any] = [None] * len(rows)
+    whole = {name: columns.get(name, nothing) for name in encoder.names}
+    verdicts = Verdicts(encoder, whole, encoder.encode(whole))
+    for i in np.flatnonzero(verdicts.rejected)[:1].tolist():
+        said = [Judged(row, None, None, None) for row in range(i, len(rows))]
+        verdicts.add_to(said, i)
+        assert said[0].problems
+        first = said[0].problems[0]
+        raise UnfitError(
+            f"row {i} cannot be judged: {first.reason}",
+            field=f"data.{i}.{first.field}",
+            remedy=first.remedy,
+        )
 
 
 def _or(given: float | None, default: float) -> float:

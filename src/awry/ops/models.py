@@ -20,7 +20,7 @@ from awry.core.files import write_whole
 from awry.core.plain import plain
 from awry.judge import Judge
 from awry.ops.audit import note as write_down
-from awry.ops.errors import ConflictError, DamagedError, NotFoundError
+from awry.ops.errors import ConflictError, DamagedError, NotFoundError, UnfitError
 from awry.ops.names import check_name
 from awry.ops.settings import Settings
 from awry.ops.store import Store, insert_once
@@ -200,6 +200,34 @@ class Models:
         if len(champions.found) < _REMEMBERED:
             champions.found[wanted, given] = best
         return best
+
+    def unpromoted(self, method: str, columns: Iterable[str]) -> tuple[str, int] | None:
+        """The newest version of ``method`` for ``columns`` that is not in charge: name, number."""
+        wanted, given = registry.get(method).card.name, frozenset(columns)
+        query = (
+            sa.select(versions.c.model, versions.c.version, versions.c.columns)
+            .join(models, models.c.name == versions.c.model)
+            .where(versions.c.method == wanted, models.c.champion != versions.c.version)
+            .order_by(versions.c.created.desc())
+        )
+        with self._store.read() as connection:
+            for row in connection.execute(query):
+                if given.issuperset(row.columns):
+                    return row.model, row.version
+        return None
+
+    def check_method(self, name: str, version: int | None, method: str) -> None:
+        """Refuse a ``method`` that a version, by default the champion, is not of."""
+        row = self._row(name, version)
+        trained = (row.facts.get("settings") or {}).get("detector", row.method)
+        if method != "auto" and registry.get(method).card.name not in (
+            row.method, registry.get(trained).card.name,
+        ):  # fmt: skip
+            raise UnfitError(
+                f"version {row.version} of {name!r} is of {row.method}, not of {method}",
+                field="method",
+                remedy="leave it out, or name a version of this method",
+            )
 
     def _in_charge(self) -> _Champions:
         """The champions, as they are or were half a second ago.

@@ -281,4 +281,5 @@ def _some(heard: Sequence[Any]) -> list[Any]:
 
 
 def _for(ask: Ask, name: str | None, version: int) -> Ask:
-    return Ask(ask.columns, ask.rows, ask.numbers, ask.method, name, version)
+    # A challenger may be of another method than the one that was asked for.
+    return Ask(ask.columns, ask.rows, ask.numbers, "auto", name, version)

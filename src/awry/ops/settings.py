@@ -23,6 +23,7 @@ _LIMITS: dict[str, Constraint] = {
     "max_rows": integer(1),
     "max_columns": integer(1),
     "max_json_depth": integer(1),
+    "max_param": integer(1),
     "max_queued_jobs": integer(0),
     "max_detections": integer(1),
     "min_fit_rows": integer(2),
@@ -72,6 +73,9 @@ class Settings:
         Rows of a data set, and its bytes in memory as columns.
     max_rows, max_columns, max_json_depth : int
         Of one request.
+    max_param : int
+        The largest integer a client may give for a parameter of a detector, and the sum of those in
+        a list, but where it counts rows or points: how many trees, epochs or units there may be.
     min_fit_rows : int
         So many rows in one request are enough to judge them by themselves.
     max_detections : int
@@ -150,6 +154,7 @@ class Settings:
     max_rows: int = 10_000
     max_columns: int = 1_000
     max_json_depth: int = 16
+    max_param: int = 10_000
     min_fit_rows: int = 50
     max_detections: int = 8
     latency_budget_ms: float = 100.0

@@ -15,7 +15,6 @@ import sqlalchemy as sa
 from pyarrow import parquet
 
 from awry import run
-from awry.core import registry
 from awry.core.inputs import IntArray
 from awry.core.plain import plain
 from awry.model import Model
@@ -28,6 +27,7 @@ from awry.ops.jobs import Job, Work
 from awry.ops.judgement import Gathering, Judgement
 from awry.ops.keeper import Keeper
 from awry.ops.models import Models
+from awry.ops.parameters import check_settings
 from awry.ops.settings import Settings
 from awry.ops.store import Store
 from awry.ops.tables import events, judgements
@@ -49,6 +49,7 @@ class Workshop:
         self, store: Store, datasets: Datasets, models: Models, settings: Settings
     ) -> None:
         self._store, self._datasets, self._models = store, datasets, models
+        self._settings = settings
         self.findings = Findings(store)
         self._golden = Golden(store, models, settings)
         self._folder = settings.home / "results"
@@ -62,10 +63,10 @@ class Workshop:
     def prepare(self, kind: str, request: dict[str, Any]) -> dict[str, Any]:
         """``request`` with the id of the data set as it is now; refuses what cannot be done."""
         dataset = self._datasets.get(request["dataset"])
-        with unfit("method"):
-            registry.get(request.get("method") or "auto")
+        check_settings(request, self._settings)
         if kind == "detect" and request.get("model") is not None:
-            self._models.version(request["model"], request.get("version"))
+            method = request.get("method") or "auto"
+            self._models.check_method(request["model"], request.get("version"), method)
         return {**request, "dataset_id": dataset["id"]}
 
     def train(self, job: Job) -> None:
