@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from awry.core.errors import AwryError, DataError
 from awry.ops.posting import RefusedError
 from awry.stream.address import Address
+from awry.stream.patience import PATIENCE, Backoff
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +40,14 @@ class Sink:
     Parameters
     ----------
     address : Address
-    tries : int
-        Times a delivery is tried.
+
+    Attributes
+    ----------
+    patience : float
+        Seconds for which a delivery that fails is tried again.
     """
 
-    tries = 5
+    patience = PATIENCE
 
     def __init__(self, address: Address) -> None:
         self.name = address.name
@@ -63,9 +67,9 @@ class Sink:
         Raises
         ------
         AwryError
-            Where it failed for good: the worker ends, and nothing is lost.
+            Where it failed for a minute, or for good: the worker ends, and nothing is lost.
         """
-        retry(lambda: self._send(messages, mark), self.tries, self.name)
+        retry(lambda: self._send(messages, mark), self.patience, self.name)
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -74,17 +78,16 @@ class Sink:
         raise NotImplementedError
 
 
-def retry(call: Callable[[], None], tries: int, name: str) -> None:
-    """Call until it works, ``tries`` times at most, waiting longer each time."""
-    for attempt in range(tries):
+def retry(call: Callable[[], None], patience: float, name: str) -> None:
+    """Call until it works, for ``patience`` seconds at most, waiting longer each time."""
+    until, waits = time.monotonic() + patience, Backoff(0.2)
+    while True:
         try:
-            call()
+            return call()
         except RefusedError:
             raise
         except Exception as error:
-            if attempt + 1 == tries:
+            if time.monotonic() > until:
                 raise AwryError(f"{name} does not take what it is told: {error}") from error
             log.warning("%s: %s; trying again", name, error)
-            time.sleep(min(0.2 * 2**attempt, 5.0))
-        else:
-            return
+            time.sleep(waits.next())
