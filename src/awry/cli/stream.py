@@ -246,11 +246,16 @@ def _of_the_service(model: str | None, settings: Settings, store: Any) -> dict[s
 def _first_line(source: str) -> str:
     from pathlib import Path
 
+    from awry.core.errors import DataError
     from awry.stream.address import Address
 
     address = Address.parse(source)
-    with Path(address.host + address.path).open("rb") as file:
-        return file.readline(1 << 20).decode().strip()
+    path = Path(address.host + address.path)
+    with path.open("rb") as file:
+        try:
+            return file.readline(1 << 20).decode("utf-8-sig").rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError("the first line is not UTF-8", source=str(path)) from error
 
 
 def _run(worker: Worker, metrics_port: int | None, metrics_host: str, quiet: bool) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import msgspec
 
 from awry.core.errors import DataError
 from awry.core.optional import optional
+from awry.data.problems import Problems
+from awry.data.readers.dialect import SINGLE, sniff
 from awry.stream.records import Record
 
 #: Records, None where a message could not be read, and the reasons of these by index; a message
@@ -20,6 +23,7 @@ from awry.stream.records import Record
 Decoded = tuple[list[Record | None], dict[int, str]]
 Decoder = Callable[[Sequence[Any]], Decoded]
 
+_BOM = "\ufeff"
 NAMES = ("json", "csv", "avro", "protobuf")
 
 
@@ -33,7 +37,8 @@ def decoder(name: str = "json", *, schema: str | None = None, header: str | None
         File of the schema: for Avro JSON (``.avsc``); for Protobuf a descriptor set, as ``protoc
         --include_imports --descriptor_set_out`` writes it, followed by ``#package.Message``.
     header : str, optional
-        CSV: names of the columns between commas. A line that repeats them is passed over.
+        CSV: names of the columns, between the commas, semicolons, tabs or bars that the lines have
+        too. A line that repeats them is passed over.
     """
     if name == "json":
         return _each(msgspec.json.Decoder(Record).decode)
@@ -72,10 +77,20 @@ def _one_by_one(read: Callable[[bytes], Any], messages: Sequence[Any]) -> Decode
 
 
 class _Csv:
-    """Lines of a CSV file."""
+    """Lines of a CSV file, separated as its header is."""
 
     def __init__(self, header: str | None) -> None:
-        self.names = None if header is None else _cells(header)
+        self.names: list[str] | None = None
+        if header is None:
+            return
+        header = header.removeprefix(_BOM)
+        self.separator = sniff(header, Problems(), header=True).delimiter
+        try:
+            self.names = self._cells(header)
+        except csv.Error as error:
+            raise DataError(f"the header {header!r} is no line of CSV: {error}") from error
+        if not any(name.strip() for name in self.names):
+            raise DataError("the header names no columns", remedy="give them with --header")
 
     def __call__(self, messages: Sequence[Any]) -> Decoded:
         records, reasons = _one_by_one(self._read, messages)
@@ -87,19 +102,23 @@ class _Csv:
     def _read(self, message: bytes) -> Record:
         if self.names is None:
             raise ValueError("the columns have no names; give them with --header")
-        cells = _cells(message.decode())
+        # Each file that a line may come from begins with a mark of its own, or with none.
+        cells = self._cells(message.decode().removeprefix(_BOM))
         if len(cells) != len(self.names):
-            raise ValueError(f"{len(cells)} cells where {len(self.names)} columns are named")
+            raise ValueError(
+                f"{len(cells)} cells where {len(self.names)} columns are named"
+                + (f", separated by {self.separator!r}" if self.separator != SINGLE else "")
+            )
         return {name: cell if cell else None for name, cell in zip(self.names, cells, strict=True)}
 
-
-def _cells(line: str) -> list[str]:
-    return next(csv.reader([line], strict=True), [])
+    def _cells(self, line: str) -> list[str]:
+        return next(csv.reader([line], strict=True, delimiter=self.separator), [])
 
 
 def _avro(schema: str) -> Callable[[bytes], Any]:
     fastavro = optional("fastavro", extra="stream", needed_by="--format avro")
-    parsed = fastavro.parse_schema(json.loads(Path(schema).read_text()))
+    with _schema_told(schema, "Avro"):
+        parsed = fastavro.parse_schema(json.loads(Path(schema).read_text(encoding="utf-8")))
 
     def read(message: bytes) -> Any:
         # Confluent's registry puts a zero and four bytes of a schema's number before the record.
@@ -129,9 +148,13 @@ def _protobuf(schema: str) -> Callable[[bytes], Any]:
             f"{schema!r} names no message", remedy="write --schema FILE#package.Message"
         )
     pool = descriptor_pool.DescriptorPool()
-    for file in descriptor_pb2.FileDescriptorSet.FromString(Path(path).read_bytes()).file:
-        pool.Add(file)  # type: ignore[attr-defined]
-    made = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+    with _schema_told(path, "Protobuf"):
+        for file in descriptor_pb2.FileDescriptorSet.FromString(Path(path).read_bytes()).file:
+            pool.Add(file)  # type: ignore[attr-defined]
+    try:
+        made = message_factory.GetMessageClass(pool.FindMessageTypeByName(name))
+    except KeyError as error:
+        raise DataError(f"{path} describes no message {name!r}") from error
 
     def read(message: bytes) -> Any:
         return json_format.MessageToDict(
@@ -140,3 +163,17 @@ def _protobuf(schema: str) -> Callable[[bytes], Any]:
         )  # fmt: skip
 
     return read
+
+
+@contextmanager
+def _schema_told(path: str, kind: str) -> Iterator[None]:
+    """Say of which file it is that the schema cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    # What the libraries raise on a schema that is none is of many kinds.
+    except Exception as error:
+        raise DataError(
+            f"{path} is no {kind} schema: {type(error).__name__}: {error}"[:500]
+        ) from error
