@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 
 from awry import io
 from awry.core.params import ParameterError
-from awry.detectors import KNN, VAE, AutoEncoder, DeepSVDD, Distilled
+from awry.detectors import KNN, VAE, AutoEncoder, DeepSAD, DeepSVDD, DevNet, Distilled, PReNet
 from awry.detectors.compress import distil, prune
 from awry.nn.export import run_onnx
 
@@ -161,3 +161,57 @@ def test_a_fitted_teacher_is_asked_as_it_is(rows):
     assert student.teacher is teacher
     with pytest.raises(ValueError, match="teacher must score new rows"):
         Distilled(teacher="sub_pca").fit(X)
+
+
+@pytest.mark.parametrize("make", [DevNet, PReNet])
+@pytest.mark.parametrize("epochs", [0, 6])
+def test_detectors_that_learn_from_labels_learn_on_from_them(make, epochs):
+    X, y, truth = few_labels()
+    whole = make(hidden=[16], epochs=30, lr=1e-2, random_state=0).fit(X, y)
+    lean = prune(whole, 0.3, X=X, y=y, epochs=epochs)
+    assert roc_auc_score(truth, lean.decision_scores_) > 0.85
+    np.testing.assert_array_equal(lean.decision_scores_, lean.decision_function(X))
+    with pytest.raises(ParameterError, match=rf"labels of X, from which {make.__name__} learns"):
+        prune(whole, 0.3, X=X, epochs=epochs)
+    with pytest.raises(ValueError, match=f"{make.__name__}: y must hold at least one anomaly"):
+        prune(whole, 0.3, X=X, y=np.zeros(len(X)), epochs=epochs)
+    with pytest.raises(ParameterError, match="y must be None without X"):
+        prune(whole, 0.3, y=y)
+
+
+def test_deep_sad_learns_on_from_its_labels():
+    X, y, truth = few_labels()
+    whole = DeepSAD(eta=20.0, epochs=30, pretrain_epochs=5, random_state=0).fit(X, y)
+    told, untold = (
+        prune(whole, 0.3, X=X, y=labels, epochs=20) for labels in (y, np.full(len(y), -1))
+    )
+    aucs = [roc_auc_score(truth, lean.decision_scores_) for lean in (told, untold)]
+    assert aucs[0] > 0.85
+    assert aucs[0] > aucs[1] + 0.05
+    prune(whole, 0.3, X=X)  # nothing is learnt, and nothing measured by labels
+    with pytest.raises(ParameterError, match="y must hold the labels of X"):
+        prune(whole, 0.3, X=X, epochs=2)
+
+
+def test_a_threshold_set_by_labels_is_set_anew_by_them(rows):
+    new, y = rows[1:]
+    whole = AutoEncoder(hidden=[16], epochs=3, contamination="f1", random_state=0).fit(new, y)
+    assert prune(whole, 0.9, X=new).threshold_ == whole.threshold_
+    assert prune(whole, 0.9, X=new, y=y).threshold_ != whole.threshold_
+
+
+def test_a_distilled_network_learns_on_from_what_it_said(rows):
+    X, new, _ = rows
+    small = distil(KNN().fit(X), X, epochs=20, lr=5e-3, random_state=0)
+    bare, lean = prune(small, 0.7), prune(small, 0.7, X=X, epochs=15)
+    assert near(small, lean, new) > max(0.9, near(small, bare, new))
+
+
+def few_labels():
+    """Rows with anomalies that lie among the rest, of which a few are labelled."""
+    rng = np.random.default_rng(1)
+    X = np.vstack([rng.normal(size=(400, 4)), rng.normal(size=(60, 4)) * 0.5 + [1.5, 1.5, 0, 0]])
+    truth = np.repeat([0, 1], [400, 60])
+    y = np.full(460, -1)
+    y[400:410] = 1
+    return X, y, truth

@@ -49,7 +49,7 @@ def test_devnet_s_scores_are_deviations_from_its_prior():
 def test_devnet_s_loss_is_that_of_the_paper():
     network = DevNetNetwork([2, 3], margin=5.0, dropout=0.0)
     rows = torch.tensor([[0.0, 0.0], [1.0, 0.0]])
-    network.on_start(lambda: iter([(rows, torch.tensor([0, 1]))]))
+    network.on_data(lambda: iter([(rows, torch.tensor([0, 1]))]))
     for normal, odd, expected in ((0.0, 5.0, 0.0), (-2.0, 9.0, 1.0), (0.0, 1.0, 2.0)):
         network.score = lambda x, a=normal, b=odd: a + (b - a) * x[:, 0]
         torch.manual_seed(0)
@@ -59,7 +59,7 @@ def test_devnet_s_loss_is_that_of_the_paper():
 def test_every_batch_holds_as_many_anomalies_as_other_rows():
     network = DevNetNetwork([4, 3], margin=5.0, dropout=0.0)
     data = torch.tensor(X).float()
-    network.on_start(lambda: iter([(data, torch.tensor(Y))]))
+    network.on_data(lambda: iter([(data, torch.tensor(Y))]))
     seen = []
     network.score = lambda x: seen.append(x) or x.sum(dim=1)
     network.loss((data[:64],))

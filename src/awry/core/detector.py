@@ -66,6 +66,8 @@ class Detector(Configurable):
     background_rows: ClassVar[int] = 64
     #: Fitted attributes that are not saved but made again by ``_restore``.
     transient: ClassVar[tuple[str, ...]] = ()
+    #: Whether rows are taken a batch at a time, so that many of them stay where they lie.
+    in_place: ClassVar[bool] = False
 
     contamination: float | str | Threshold | None
 
@@ -239,7 +241,8 @@ class Detector(Configurable):
         return self._score_chunks(X) if scores is None else scores
 
     def _check_input(self, X: Any, *, reset: bool) -> Any:
-        return check_table(self, X, reset=reset, min_rows=self.card.min_rows if reset else 1)
+        fewest = self.card.min_rows if reset else 1
+        return check_table(self, X, reset=reset, min_rows=fewest, in_place=self.in_place)
 
     def _check_y(self, y: Any, n: int, rule: Threshold) -> IntArray | None:
         owner = type(self).__name__

@@ -14,13 +14,15 @@ from awry.core.errors import DataError
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 
-#: Rows that are copied, where they have to be, before they are scored.
+#: Rows that are copied, where they have to be, before kernels take them.
 _COPIED = 100_000
 #: In ``y``: a row nobody has judged.
 UNLABELLED = -1
 
 
-def check_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1) -> FloatArray:
+def check_table(
+    estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int = 1, in_place: bool = False
+) -> FloatArray:
     """Return ``X`` as a finite float64 array of shape (n, d).
 
     Parameters
@@ -34,18 +36,22 @@ def check_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int 
         True in ``fit``.
     min_rows : int, default=1
         The fewest rows that make sense.
+    in_place : bool, default=False
+        Leave more than 100,000 rows where and as they are, on disk and in single precision too:
+        for what takes them a batch at a time.
 
     Raises
     ------
     ValueError
         Where the shape, the width, the names or a value does not fit; the message says where.
     """
+    left = in_place and isinstance(X, np.ndarray) and X.shape[:1] > (_COPIED,)
     try:
         X = validate_data(
             estimator,
             X,
             reset=reset,
-            dtype=np.float64,
+            dtype=[np.float64, np.float32] if left else np.float64,
             ensure_all_finite=False,
             ensure_min_samples=min_rows,
         )
@@ -55,7 +61,7 @@ def check_table(estimator: BaseEstimator, X: Any, *, reset: bool, min_rows: int 
     check_finite(X, type(estimator).__name__, getattr(estimator, "feature_names_in_", None))
     # For each layout, and for what is read only, kernels would be compiled anew, which takes
     # longer than a copy. What is large, and may lie on disk, is scored from where it is.
-    copied = reset or len(X) <= _COPIED
+    copied = (reset and not left) or len(X) <= _COPIED
     return np.require(X, requirements=["C", "W"] if copied else [])
 
 

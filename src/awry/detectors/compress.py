@@ -10,7 +10,9 @@ from sklearn.base import clone
 from sklearn.utils.validation import check_is_fitted
 
 from awry.core.detector import Detector
+from awry.core.inputs import IntArray, check_labels
 from awry.core.params import ParameterError, integer, real
+from awry.detectors._rows import Scaled
 from awry.detectors.deep import DeepDetector
 from awry.detectors.tabular.distilled import Distilled
 
@@ -22,6 +24,7 @@ def prune(
     amount: float = 0.5,
     *,
     X: Any = None,
+    y: Any = None,
     structured: bool = False,
     epochs: int = 0,
 ) -> D:
@@ -37,7 +40,10 @@ def prune(
     X : array-like of shape (n, d), optional
         Training rows, by which ``decision_scores_``, the threshold and what else the network
         measures of its data are set anew. Without them all that stays as it was, and fits the
-        pruned network less well. A threshold set by labels always stays.
+        pruned network less well.
+    y : array-like of shape (n,), optional
+        Labels of those rows as in ``fit``: for detectors that learn from labels, and for a
+        threshold set by labels, which else stays.
     structured : bool, default=False
         Take whole units out: the network is then smaller and quicker by itself, where weights of
         zero only make the file smaller (and need a runtime that skips them). For networks that are
@@ -73,6 +79,7 @@ def prune(
     _require("epochs", integer(0), epochs)
     if epochs and (X is None or detector.card.modality != "table"):
         raise ParameterError("prune: epochs must be 0 without X, and for what is not a table")
+    labels = _labels(detector, X, y, epochs)
     pruning = detector._torch_side("pruning")
     lean = copy.deepcopy(detector)
     if structured:
@@ -80,17 +87,17 @@ def prune(
         lean.set_params(hidden=hidden, latent=latent)
         _take_over(lean, weights)
         network = lean.bare_network()
-        _refine(lean, network, X, epochs)
+        _refine(detector, network, X, labels, epochs)
     else:
         network = lean.bare_network()
         with pruning.masked(network, amount):
-            _refine(lean, network, X, epochs)
+            _refine(detector, network, X, labels, epochs)
     _take_over(lean, network.state_dict())
     if X is not None:
         lean.decision_scores_ = lean.decision_function(X)
         rule = lean._rule(lean.contamination)
-        if not rule.needs_labels:
-            lean.rethreshold(lean.contamination)
+        if labels is not None or not rule.needs_labels:
+            lean.rethreshold(lean.contamination, y=labels)
     return lean
 
 
@@ -131,23 +138,36 @@ def distil(
     return small.set_params(teacher=clone(detector))
 
 
-def _refine(detector: DeepDetector, network: Any, X: Any, epochs: int) -> None:
+def _labels(detector: DeepDetector, X: Any, y: Any, epochs: int) -> IntArray | None:
+    """The labels to learn on from, or the word that they are needed."""
+    if y is not None and X is not None:
+        return check_labels(y, len(X), "prune")
+    if y is not None:
+        raise ParameterError("prune: y must be None without X, whose labels it holds")
+    supervision = detector.card.supervision
+    if X is not None and (supervision == "required" or (supervision == "optional" and epochs)):
+        raise ParameterError(
+            f"prune: y must hold the labels of X, from which {type(detector).__name__} learns: "
+            "1 (anomaly), 0 (normal) or -1 (not judged), got None"
+        )
+    return None
+
+
+def _refine(
+    detector: DeepDetector, network: Any, X: Any, labels: IntArray | None, epochs: int
+) -> None:
     if X is None or detector.card.modality != "table":
         return
-    trainer = detector._torch_side("trainer").Trainer(
+    trainer = detector._trainer(
         epochs=epochs,
         batch_size=detector.batch_size or 128,
-        lr=detector.lr,
-        weight_decay=detector.weight_decay,
-        clip=detector.clip,
-        patience=detector.patience,
-        validation_fraction=detector.validation_fraction,
-        device=detector.device,
-        precision=detector.precision,
         name=f"{detector.card.name}: pruned",
+        devices=1,
+        checkpoint=None,
     )
-    rows = (detector._check_items(X) - detector.center_) / detector.scale_
-    detector._torch_side("pruning").refine(network, rows, trainer)
+    rows, *beside = detector._lessons(detector._check_items(X), labels)
+    data = (Scaled(rows, detector.center_, detector.scale_), *beside)
+    detector._torch_side("pruning").refine(network, data, trainer)
 
 
 def _take_over(detector: DeepDetector, weights: Any) -> None:

@@ -27,16 +27,16 @@ from awry.core.params import (
     real,
 )
 from awry.core.threshold import Threshold
+from awry.detectors._rows import Scaled, standards
 
 if TYPE_CHECKING:
     from awry.nn.network import Network
+    from awry.nn.trainer import Trainer
 
 #: Fewer rows than this, or than two per column, are few for a network.
 ENOUGH_ROWS = 100
 #: What scores may differ by between onnxruntime and awry, and the rows it is tried on.
 _EXPORT_TOLERANCE, _TRIED = 1e-4, 256
-#: A column whose spread is below this share of its size is constant but for rounding.
-_ROUNDING = 1e-12
 
 
 class FewRowsWarning(UserWarning):
@@ -58,24 +58,10 @@ class Training(TypedDict, total=False):
     patience: int
     device: str
     devices: int
-    precision: str
+    precision: str | int
     checkpoint: str | None
     random_state: int | np.random.Generator | np.random.RandomState | None
     contamination: float | str | Threshold | None
-
-
-class _Scaled:
-    """Rows of a table, or windows of a series, standardised when they are taken."""
-
-    def __init__(self, X: Any, center: FloatArray, scale: FloatArray) -> None:
-        self.X, self.center, self.scale = X, center, scale
-
-    def __len__(self) -> int:
-        return len(self.X)
-
-    def __getitem__(self, rows: Any) -> FloatArray:
-        scaled: FloatArray = (self.X[rows] - self.center) / self.scale
-        return scaled
 
 
 class DeepDetector(Detector):
@@ -108,11 +94,11 @@ class DeepDetector(Detector):
     device : str, default="auto"
         ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ``"mps"``; ``"auto"`` takes a GPU where there is one.
     devices : int, default=1
-        How many of them train.
-    precision : {"32", "16", "bf16"}, default="32"
+        How many of them train; a batch that does not fit in the memory of several is not halved.
+    precision : {"32", "16", "bf16"}, or 32 or 16, default="32"
         Bits of the arithmetic in training; scores are worked out in double precision.
     checkpoint : str or None, default=None
-        File from which a training that was killed goes on.
+        File from which a training that was killed goes on, with the seed it had.
     random_state : int, Generator, RandomState or None, default=None
         Seed of weights, batches and noise.
     contamination : float, str, Threshold or None, default=None
@@ -130,6 +116,7 @@ class DeepDetector(Detector):
     """
 
     transient = ("_network",)
+    in_place = True
     #: Where the epochs are not given: steps that a training aims at, fewest and most passes.
     _steps: ClassVar[int] = 10_000
     _passes: ClassVar[tuple[int, int]] = (10, 100)
@@ -150,7 +137,7 @@ class DeepDetector(Detector):
         "patience": integer(1),
         "device": instance(str),
         "devices": integer(1),
-        "precision": option("32", "16", "bf16"),
+        "precision": option("32", "16", "bf16", 32, 16),
         "checkpoint": any_of(nothing(), instance(str, os.PathLike)),
         "random_state": random_state(),
     }
@@ -170,7 +157,7 @@ class DeepDetector(Detector):
         patience: int = 10,
         device: str = "auto",
         devices: int = 1,
-        precision: str = "32",
+        precision: str | int = "32",
         checkpoint: str | None = None,
         random_state: int | np.random.Generator | np.random.RandomState | None = None,
         contamination: float | str | Threshold | None = None,
@@ -218,9 +205,7 @@ class DeepDetector(Detector):
 
     def _measure(self, X: FloatArray) -> None:
         """Set what ``_build`` needs to know of the data: here what standardises the columns."""
-        self.center_, spread = X.mean(axis=0), X.std(axis=0)
-        noise = _ROUNDING * np.abs(X).max(axis=0)
-        self.scale_ = np.where(spread > noise, spread, np.maximum(np.abs(self.center_), 1.0))
+        self.center_, self.scale_ = standards(X)
 
     # -- fitting ----------------------------------------------------------------------------------
 
@@ -229,9 +214,8 @@ class DeepDetector(Detector):
         supervised = self.card.supervision != "none"
         self._train(X, self._known_labels(y, len(X)) if supervised else None)
 
-    def _train(self, X: Any, labels: IntArray | None = None) -> None:
+    def _train(self, X: Any, labels: Any = None, seed: int | None = None) -> None:
         """Train on the items of ``X`` (n, ...), which are standardised as they are taken."""
-        nn = self._torch_side("trainer")
         n, d = len(X), self.n_features_in_
         enough = max(ENOUGH_ROWS, 2 * d)
         if n < enough:
@@ -241,21 +225,40 @@ class DeepDetector(Detector):
                 FewRowsWarning,
                 stacklevel=4,
             )
-        seed = self._seed()
+        seed = self._seed() if seed is None else seed
         with self._torch_side("device").seeded(seed):
             network = self._build(d)
         batch_size = self.batch_size or int(np.clip(2 ** round(np.log2(n / 30 + 1)), 32, 1024))
-        trainer = nn.Trainer(
-            epochs=self.epochs or int(np.clip(self._steps * batch_size / n, *self._passes)),
-            batch_size=batch_size,
-            **{name: getattr(self, name) for name in _PASSED_ON},
-            seed=seed,
-            name=self.card.name,
-        )
-        rows = _Scaled(X, self.center_, self.scale_)
-        self.history_ = trainer.fit(network, (rows,) if labels is None else (rows, labels))
+        epochs = self.epochs or int(np.clip(self._steps * batch_size / n, *self._passes))
+        trainer = self._trainer(epochs=epochs, batch_size=batch_size, seed=seed)
+        rows = Scaled(X, self.center_, self.scale_)
+        data = (rows,) if labels is None else (rows, labels)
+        self._pretrain(network, trainer, data)
+        self.history_ = trainer.fit(network, data)
         self.weights_ = {k: v.numpy().copy() for k, v in network.state_dict().items()}
         self.__dict__.pop("_network", None)
+
+    def _trainer(self, **plan: Any) -> Trainer:
+        """The trainer with this detector's settings, but for those given."""
+        settings = {name: getattr(self, name) for name in _PASSED_ON}
+        made: Trainer = self._torch_side("trainer").Trainer(
+            **{"name": self.card.name, **settings, **plan}
+        )
+        return made
+
+    def _pretrain(self, network: Network, trainer: Trainer, data: tuple[Any, ...]) -> None:
+        """What is learnt before the network itself learns by ``trainer``: nothing, by default."""
+
+    def _seed(self) -> int:
+        # A training that drew its seed goes on with the one it drew.
+        if self.random_state is None and self.checkpoint is not None:
+            drawn: int | None = self._torch_side("checkpoint").seed_of(self.checkpoint)
+            return super()._seed() if drawn is None else drawn
+        return super()._seed()
+
+    def _lessons(self, X: FloatArray, y: IntArray | None) -> tuple[Any, ...]:
+        """What a network that is fitted learns on from: rows, and labels where it takes them."""
+        return (X,) if self.card.supervision == "none" else (X, self._known_labels(y, len(X)))
 
     def _known_labels(self, y: IntArray | None, n: int) -> IntArray:
         return np.full(n, -1) if y is None else y
@@ -294,11 +297,12 @@ class DeepDetector(Detector):
         dict
             ``"bytes"``, the size of the file; ``"difference"``, the largest between onnxruntime's
             scores and awry's, as a share of one more than awry's; ``"rank_correlation"`` of both.
+            Of series also ``"window"``, its points, and ``"left_out"``, what the file does not do.
 
         Raises
         ------
         ModelError
-            Where the scores differ by more than 1e-4 although weights are kept in 32 bits.
+            Where that difference is above 1e-4 although weights are kept in 32 bits.
         """
         check_is_fitted(self)
         export = self._torch_side("export")
@@ -316,11 +320,12 @@ class DeepDetector(Detector):
                 "do not use the file"
             )
         ranks = rankdata(mine), rankdata(theirs)
-        return {
+        facts = {
             "bytes": Path(path).stat().st_size,
             "difference": difference,
             "rank_correlation": float(np.corrcoef(*ranks)[0, 1]),
         }
+        return facts | self._export_facts()
 
     @property
     def network_(self) -> Network:
@@ -344,6 +349,10 @@ class DeepDetector(Detector):
         """The shape of what the network takes one of."""
         return (self.n_features_in_,)
 
+    def _export_facts(self) -> dict[str, Any]:
+        """What an exported file takes and leaves out, where that is not one row and nothing."""
+        return {}
+
     def _check_items(self, rows: Any) -> FloatArray:
         """What the network takes, as an array (n, ...)."""
         return np.asarray(self._check_input(rows, reset=False))
@@ -360,7 +369,7 @@ class DeepDetector(Detector):
 
     def _apply(self, function: Any, X: Any) -> FloatArray:
         scoring = self._torch_side("scoring")
-        rows = _Scaled(X, self.center_, self.scale_)
+        rows = Scaled(X, self.center_, self.scale_)
         done: FloatArray = scoring.score_batches(function, rows, network=self.network_)
         return done
 

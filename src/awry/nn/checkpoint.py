@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from dataclasses import astuple
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,7 @@ def write(run: _Run) -> None:
     state["network"] = run.network.state_dict()
     state["optimisers"] = {k: v.state_dict() for k, v in run.optimisers.items()}
     state["precision"] = run.fabric.strategy.precision.state_dict()
-    state["fingerprint"] = _fingerprint(run)
+    state["fingerprint"], state["seed"] = _fingerprint(run), run.plan.seed
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_whole(run.plan.checkpoint, buffer.getvalue())
@@ -44,13 +45,8 @@ def resume(run: _Run) -> bool:
     path = run.plan.checkpoint
     if path is None or not Path(path).exists():
         return False
-    try:
-        # Weights only: no code from the file is run.
-        state: dict[str, Any] = torch.load(path, map_location=run.fabric.device, weights_only=True)
-        known = state["fingerprint"]
-    except Exception as error:
-        raise ModelError(f"{path}: is not a checkpoint of awry, or is damaged") from error
-    if known != _fingerprint(run):
+    state = _read(path, run.fabric.device)
+    if state["fingerprint"] != _fingerprint(run):
         raise ModelError(
             f"{path}: is of a training with other data or settings; remove it or name another file"
         )
@@ -63,10 +59,31 @@ def resume(run: _Run) -> bool:
     return True
 
 
+def seed_of(path: str | os.PathLike[str]) -> int | None:
+    """The seed of the training that ``path`` is of, or of what came before; None if not begun."""
+    begun = (p for p in (Path(path), Path(before(path))) if p.exists())
+    return next((int(_read(p, "cpu")["seed"]) for p in begun), None)
+
+
+def before(path: str | os.PathLike[str]) -> str:
+    """Where what is learnt before a training with a checkpoint at ``path`` keeps its own."""
+    return f"{os.fspath(path)}.pre"
+
+
 def remove(run: _Run) -> None:
     """The training is over: what is left of it is the network."""
     if run.plan.checkpoint is not None and run.fabric.is_global_zero:
         Path(run.plan.checkpoint).unlink(missing_ok=True)
+
+
+def _read(path: str | os.PathLike[str], device: torch.device | str) -> dict[str, Any]:
+    try:
+        # Weights only: no code from the file is run.
+        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+        _ = state["fingerprint"], state["seed"]
+    except Exception as error:
+        raise ModelError(f"{path}: is not a checkpoint of awry, or is damaged") from error
+    return state
 
 
 def _fingerprint(run: _Run) -> list[str]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from awry.nn.blocks import mlp
+from awry.nn.data import fair_sample
 from awry.nn.network import Batch, Network
 
 #: Values in the largest tensor of a batch that is scored.
@@ -100,7 +101,7 @@ class ContrastiveNetwork(Network):
     @torch.no_grad()
     def on_end(self, batches: Callable[[], Iterator[Batch]]) -> None:
         """Fit the head on the embeddings of a fair sample of the training items."""
-        z = self._sample(batches())
+        z = fair_sample((self.encoder(x) for x, *_ in batches()), self.n_reference)
         if self.head == "mahalanobis":
             self.middle.copy_(z.mean(dim=0))
             self.whitening.copy_(whitening_of(z))
@@ -110,17 +111,6 @@ class ContrastiveNetwork(Network):
             spread = z.shape[1] * z.var(correction=0)
             self.narrowness.copy_(_NARROWNESS / spread.clamp_min(1e-12))
             self.weight.copy_(ball_weights(self._kernel(z), self.nu))
-
-    def _sample(self, batches: Iterator[Batch]) -> Tensor:
-        """Embeddings of ``n_reference`` items, each as likely as any other to be among them."""
-        kept, lots = torch.empty(0), torch.empty(0)
-        for x, *_ in batches:
-            z = self.encoder(x)
-            kept = torch.cat([kept.to(z), z])
-            lots = torch.cat([lots.to(z), torch.rand(len(z), device=z.device)])
-            lots, picks = lots.topk(min(self.n_reference, len(lots)))
-            kept = kept[picks]
-        return kept
 
     def score(self, x: Tensor) -> Tensor:
         z = self.encoder(x)

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from awry.nn.autoencoder import AutoEncoderNetwork
 from awry.nn.blocks import mlp
-from awry.nn.data import extremes
+from awry.nn.data import Moments, extremes
 from awry.nn.network import Batch, Network
 
 #: Added to variances, and kept from norms and shares of components.
@@ -87,12 +87,13 @@ class DAGMMNetwork(Network):
 
     def on_end(self, batches: Callable[[], Iterator[Batch]]) -> None:
         """The mixture of all training rows, in double precision."""
-        z = torch.cat([self.features(x) for x, *_ in batches()])
-        member = torch.softmax(self.estimator(z), dim=1)
-        share, mean, covariance = mixture(z.double().cpu(), member.double().cpu())
-        self.log_share.copy_(share.log())
-        self.mean.copy_(mean)
-        self.whitening.copy_(whitener(covariance))
+        rows = Moments()
+        for x, *_ in batches():
+            z = self.features(x)
+            rows.add(z, torch.softmax(self.estimator(z), dim=1))
+        self.log_share.copy_((rows.total.clamp_min(_TINY) / rows.n).log())
+        self.mean.copy_(rows.mean)
+        self.whitening.copy_(whitener(raised(rows.covariance)))
 
     def score(self, x: Tensor) -> Tensor:
         return energies(self.features(x), self.log_share, self.mean, self.whitening)
@@ -135,10 +136,15 @@ def mixture(z: Tensor, member: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     mean = member.T @ z / total[:, None]
     away = z[:, None] - mean
     covariance = torch.einsum("nk,nki,nkj->kij", member, away, away) / total[:, None, None]
+    return total / len(z), mean, raised(covariance)
+
+
+def raised(covariance: Tensor) -> Tensor:
+    """Covariances (k, q, q) with a little more variance, so that they have inverses."""
     # In proportion to the spread, so that rounding does not undo it.
     trace = covariance.diagonal(dim1=1, dim2=2).mean(dim=1)
-    ridge = (_TINY + 1e-4 * trace)[:, None, None] * torch.eye(z.shape[1], device=z.device)
-    return total / len(z), mean, covariance + ridge
+    unit = torch.eye(covariance.shape[-1], device=covariance.device)
+    return covariance + (_TINY + 1e-4 * trace)[:, None, None] * unit
 
 
 def whitener(covariance: Tensor) -> Tensor:

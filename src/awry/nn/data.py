@@ -12,6 +12,8 @@ from awry.nn.network import Batch
 
 #: Below this many held-out rows their loss says little, and none are held out.
 MIN_HELD_OUT = 5
+#: What the weights of a kind of rows come to at least, lest there be none to divide by.
+LEAST_WEIGHT = 1e-6
 
 
 class Source(Protocol):
@@ -59,6 +61,93 @@ def extremes(batches: Iterable[Batch]) -> tuple[torch.Tensor, torch.Tensor]:
     parts = [(x.amin(dim=0), x.amax(dim=0)) for x, *_ in batches]
     least, most = (torch.stack(ends) for ends in zip(*parts, strict=True))
     return least.amin(dim=0), most.amax(dim=0)
+
+
+def fair_sample(parts: Iterable[torch.Tensor], most: int) -> torch.Tensor:
+    """``most`` of the rows that come in parts, each as likely as any other, or all if fewer.
+
+    Examples
+    --------
+    >>> fair_sample([torch.arange(3), torch.arange(3, 5)], 9).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    kept: list[torch.Tensor] = []
+    lots: list[torch.Tensor] = []
+    waiting = 0
+    for rows in parts:
+        kept.append(rows)
+        lots.append(torch.rand(len(rows), device=rows.device))
+        waiting += len(rows)
+        # Not before twice as many wait, so that rows are seldom moved.
+        if waiting > 2 * most:
+            kept, lots = ([part] for part in _drawn(kept, lots, most))
+            waiting = most
+    return _drawn(kept, lots, most)[0]
+
+
+def _drawn(
+    kept: list[torch.Tensor], lots: list[torch.Tensor], most: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    rows, drawn = torch.cat(kept), torch.cat(lots)
+    picks = drawn.topk(min(most, len(drawn))).indices.sort().values
+    return rows[picks], drawn[picks]
+
+
+class Moments:
+    """Mean and covariance of rows that come in parts, of one kind or weighed for several.
+
+    In double precision, on the CPU, and by differences from what comes first, so that a mean far
+    from zero costs no digits.
+
+    Attributes
+    ----------
+    n : int
+        Rows.
+    total : Tensor of shape (k,)
+        Sums of weights.
+
+    Examples
+    --------
+    >>> moments = Moments()
+    >>> for part in ([[1.0], [2.0]], [[6.0]]):
+    ...     moments.add(torch.tensor(part))
+    >>> float(moments.mean), round(float(moments.covariance), 3)
+    (3.0, 4.667)
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+
+    def add(self, rows: torch.Tensor, weights: torch.Tensor | None = None) -> None:
+        """Take rows (n, q) in, with weights (n, k); all weigh the same by default."""
+        if weights is None:
+            weights = torch.ones(len(rows), 1)
+        z, w = rows.detach().double().cpu(), weights.detach().double().cpu()
+        if not self.n:
+            self._origin = z.mean(dim=0)
+            k, q = w.shape[1], z.shape[1]
+            self.total, self._sums = z.new_zeros(k), z.new_zeros(k, q)
+            self._squares = z.new_zeros(k, q, q)
+        away = z - self._origin
+        self.n += len(z)
+        self.total += w.sum(dim=0)
+        self._sums += w.T @ away
+        self._squares += torch.einsum("nk,ni,nj->kij", w, away, away)
+
+    @property
+    def mean(self) -> torch.Tensor:
+        """Means (k, q)."""
+        return self._origin + self._sums / self._weight
+
+    @property
+    def covariance(self) -> torch.Tensor:
+        """Covariances (k, q, q)."""
+        mean = self._sums / self._weight
+        return self._squares / self._weight[:, None] - mean[:, :, None] * mean[:, None]
+
+    @property
+    def _weight(self) -> torch.Tensor:
+        return self.total.clamp_min(LEAST_WEIGHT)[:, None]
 
 
 class Arrays:

@@ -8,8 +8,12 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from awry.core.params import ParameterError
+
 #: Multiplications of a step below which one thread is quicker than the waiting of several.
 _WORTH_THREADS = 1e8
+#: What an error says where memory ran out.
+_NO_MEMORY = ("out of memory", "can't allocate memory")
 
 
 @contextmanager
@@ -35,13 +39,25 @@ def few_threads(network: nn.Module, x: Tensor) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def best_device(name: str = "auto") -> torch.device:
-    """The device called ``name``; ``"auto"`` is a GPU where there is one."""
-    if name != "auto":
-        return torch.device(name)
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+def best_device(name: str = "auto", owner: str = "") -> torch.device:
+    """The device called ``name``; ``"auto"`` is a GPU where there is one.
+
+    Raises
+    ------
+    ParameterError
+        Where there is no such device, with those there are; ``owner`` says whose parameter it is.
+    """
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = ["cuda"] * bool(gpus) + [f"cuda:{i}" for i in range(gpus)]
+    there += ["mps"] * torch.backends.mps.is_available() + ["cpu"]
+    if name == "auto":
+        return torch.device(there[0])
+    if name not in there:
+        known = ", ".join(map(repr, ["auto", *there]))
+        found = "" if len(there) > 1 else "; torch finds no GPU here"
+        said = f"device must be one of {known}, got {name!r}{found}"
+        raise ParameterError(f"{owner}: {said}" if owner else said)
+    return torch.device(name)
 
 
 def finest(device: torch.device) -> torch.dtype:
@@ -51,4 +67,14 @@ def finest(device: torch.device) -> torch.dtype:
 
 def out_of_memory(error: RuntimeError) -> bool:
     """Whether ``error`` says that memory ran out, on whatever device."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = str(error)
+    # CUDA has an error of its own; MPS and the CPU say it in words alone.
+    return isinstance(error, torch.OutOfMemoryError) or any(words in said for words in _NO_MEMORY)
+
+
+def free_memory(device: torch.device) -> None:
+    """Give back what torch keeps of a GPU's memory for later."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif device.type == "mps":
+        torch.mps.empty_cache()

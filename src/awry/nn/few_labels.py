@@ -8,10 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from awry.nn.blocks import mlp
+from awry.nn.data import fair_sample
 from awry.nn.network import Batch, Network
 
 #: Draws of the normal prior that DevNet's scores are measured against.
 _DRAWS = 5000
+#: Rows of a class that are kept to be drawn from.
+_KEPT = 100_000
 
 
 class FewLabelsNetwork(Network):
@@ -20,9 +23,10 @@ class FewLabelsNetwork(Network):
     Rows that are not labelled as anomalies are taken for normal, as in both papers.
     """
 
-    def on_start(self, batches: Callable[[], Iterator[Batch]]) -> None:
-        known = [(x[y == 1], x[y != 1]) for x, y in batches()]
-        self.anomalies, self.others = (torch.cat(rows) for rows in zip(*known, strict=True))
+    def on_data(self, batches: Callable[[], Iterator[Batch]]) -> None:
+        """Keep the rows of both classes, or a fair sample where they are many."""
+        self.anomalies = fair_sample((x[y == 1] for x, y in batches()), _KEPT)
+        self.others = fair_sample((x[y != 1] for x, y in batches()), _KEPT)
         if not len(self.anomalies) or not len(self.others):
             raise ValueError("y: all rows of a class were held out; set validation_fraction=0")
 

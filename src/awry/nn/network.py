@@ -51,6 +51,9 @@ class Network(nn.Module):
         """What early stopping goes by, the mean over a held-out batch; None for no early stop."""
         return by_name(self.loss(batch))["loss"]
 
+    def on_data(self, batches: Callable[[], Iterator[Batch]]) -> None:
+        """Before anything else, and anew where a training goes on: keep what is no weight."""
+
     def on_start(self, batches: Callable[[], Iterator[Batch]]) -> None:
         """Before the first epoch, without gradients: set what depends on the data once."""
 

@@ -8,13 +8,16 @@ import torch
 from torch import Tensor
 
 from awry.nn.autoencoder import AutoEncoderNetwork
+from awry.nn.data import fair_sample
+from awry.nn.device import finest
 from awry.nn.network import Batch, Network
-from awry.nn.trainer import Trainer
 
 #: A centre this near to zero in a dimension could be reached by weights of zero.
 _NEAR_ZERO = 0.1
 #: Added to a labelled row's distance before its reciprocal is taken.
 _TINY = 1e-6
+#: Distances that the soft boundary's radius is set by at last: torch sorts no more than 2²⁴.
+_DISTANCES = 1 << 22
 
 
 class OneClassNetwork(Network):
@@ -32,8 +35,6 @@ class OneClassNetwork(Network):
         Share of the epochs before the radius is set for the first time.
     eta : float
         Weight of labelled rows.
-    pretraining : Trainer or None
-        How an autoencoder is trained whose encoder is the start.
     activation, batch_norm, dropout
         See :func:`~awry.nn.blocks.mlp`.
     """
@@ -49,31 +50,28 @@ class OneClassNetwork(Network):
         nu: float = 0.1,
         warm_up: float = 0.1,
         eta: float = 1.0,
-        pretraining: Trainer | None = None,
         activation: str,
         batch_norm: bool,
         dropout: float,
     ) -> None:
         super().__init__()
         self.soft, self.nu, self.warm_up, self.eta = soft, nu, warm_up, eta
-        self.pretraining, self.cold = pretraining, False
+        self.cold = False
         style = {"activation": activation, "batch_norm": batch_norm, "dropout": dropout}
         whole = AutoEncoderNetwork(sizes, bias=False, **style)  # type: ignore[arg-type]
         self.encoder = whole.encoder
-        # Not a part of this network: of use before it learns, and no weight of its.
+        # The encoder's start may be learnt with it: no part of this network, nor a weight of its.
         self.start = (whole,)
         self.register_buffer("center", torch.zeros(sizes[-1]))
         self.register_buffer("radius", torch.zeros(()))
 
     def on_start(self, batches: Callable[[], Iterator[Batch]]) -> None:
-        """Pre-train, and put the centre where the rows lie at first on average."""
-        if self.pretraining is not None:
-            rows = torch.cat([batch[0] for batch in batches()])
-            with torch.enable_grad():
-                self.pretraining.fit(self.start[0], rows.cpu().numpy())
-            self.encoder.to(rows.device)
+        """Put the centre where the rows lie at first on average."""
         self.encoder.eval()
-        mean = torch.cat([self.encoder(batch[0]) for batch in batches()]).mean(dim=0)
+        n, total = 0, torch.zeros_like(self.center, dtype=finest(self.center.device))
+        for x, *_ in batches():
+            n, total = n + len(x), total + self.encoder(x).sum(dim=0)
+        mean = (total / n).to(self.center)
         away = torch.where(mean < 0, -_NEAR_ZERO, _NEAR_ZERO)
         self.center.copy_(torch.where(mean.abs() < _NEAR_ZERO, away, mean))
 
@@ -103,7 +101,8 @@ class OneClassNetwork(Network):
     @torch.no_grad()
     def on_end(self, batches: Callable[[], Iterator[Batch]]) -> None:
         if self.soft:
-            self.set_radius(torch.cat([self.distance(batch[0]) for batch in batches()]))
+            distances = fair_sample((self.distance(batch[0]) for batch in batches()), _DISTANCES)
+            self.set_radius(distances)
 
     def set_radius(self, distance: Tensor) -> None:
         """The radius that leaves a share ν of the squared distances outside."""

@@ -102,9 +102,9 @@ def _narrow(
     return [*widths, last.out_features]
 
 
-def refine(network: Network, rows: Any, trainer: Trainer) -> None:
+def refine(network: Network, data: tuple[Any, ...], trainer: Trainer) -> None:
     """Train on, and measure the rows anew, without what a network does before it first learns."""
     # A centre is not put elsewhere, nor a weight raised from 0 once more.
     network.on_start = lambda batches: None  # type: ignore[method-assign]
     network.on_epoch = lambda epoch, epochs: None  # type: ignore[method-assign]
-    trainer.fit(network, (rows,))
+    trainer.fit(network, data)

@@ -18,7 +18,7 @@ from awry.core import progress
 from awry.core.errors import AwryError
 from awry.nn import checkpoint
 from awry.nn.data import Source, make_source
-from awry.nn.device import few_threads, out_of_memory, seeded
+from awry.nn.device import best_device, few_threads, free_memory, out_of_memory, seeded
 from awry.nn.network import Batch, Network
 
 log = logging.getLogger(__name__)
@@ -59,8 +59,9 @@ class Trainer:
     device : str
         ``"auto"``, ``"cpu"``, ``"cuda"``, ``"cuda:1"`` or ``"mps"``.
     devices : int
-        How many; each takes its share of every batch and gradients are averaged.
-    precision : {"32", "16", "bf16"}
+        How many; each takes its share of every batch and gradients are averaged. Where that does
+        not fit in the memory of one of several, training ends.
+    precision : {"32", "16", "bf16"}, or 32 or 16
         Of the arithmetic; weights stay in 32 bits.
     seed : int
         The same seed gives the same weights, bit for bit, on the same machine.
@@ -81,7 +82,7 @@ class Trainer:
     patience: int = 10
     device: str = "auto"
     devices: int = 1
-    precision: str = "32"
+    precision: str | int = "32"
     seed: int = 0
     checkpoint: str | os.PathLike[str] | None = None
     name: str = "network"
@@ -100,8 +101,8 @@ class Trainer:
         NonFiniteLossError
             Where a loss is NaN or infinite, with epoch, batch and what may help.
         """
-        source = make_source(data, self.validation_fraction, self.seed)
         fabric = self._fabric()
+        source = make_source(data, self.validation_fraction, self.seed)
         if self.devices > 1:
             weights, history = fabric.launch(
                 self._run,  # type: ignore[arg-type]
@@ -115,12 +116,12 @@ class Trainer:
         return history
 
     def _fabric(self) -> lightning_fabric.Fabric:
-        kind, _, number = self.device.partition(":")
+        where = best_device(self.device, self.name)
         return lightning_fabric.Fabric(
-            accelerator=kind,
-            devices=[int(number)] if number else self.devices,
+            accelerator=where.type,
+            devices=self.devices if where.index is None else [where.index],
             strategy="ddp_spawn" if self.devices > 1 else "auto",
-            precision=PRECISIONS[self.precision],  # type: ignore[arg-type]
+            precision=PRECISIONS[str(self.precision)],  # type: ignore[arg-type]
         )
 
     def _run(
@@ -164,13 +165,14 @@ class _Run:
         own = self.network.optimiser(name, members, plan.lr, plan.weight_decay)
         # A fused step takes a third of the time, but cannot undo the scaling of 16 bits.
         return own or torch.optim.AdamW(
-            members, lr=plan.lr, weight_decay=plan.weight_decay, fused=plan.precision != "16"
+            members, lr=plan.lr, weight_decay=plan.weight_decay, fused=str(plan.precision) != "16"
         )
 
     # -- the course of it -------------------------------------------------------------------------
 
     def train(self) -> None:
         plan, network = self.plan, self.network
+        self._look_at_data(network.on_data, seed=plan.seed)
         if not checkpoint.resume(self):
             self._look_at_data(network.on_start, seed=plan.seed)
         while self.epoch < plan.epochs and self.waited < plan.patience:
@@ -257,8 +259,7 @@ class _Run:
         else:
             yield rows, losses
             return
-        if self.fabric.device.type == "cuda":
-            torch.cuda.empty_cache()
+        free_memory(self.fabric.device)
         self.batch_size = min(self.batch_size, -(-rows // 2))
         log.warning(
             "%s: out of memory with batches of %d rows; going on with %d",
@@ -306,7 +307,7 @@ class _Run:
 
     def _explain_non_finite(self, name: str, value: float, i: int) -> NonFiniteLossError:
         remedies = [f"a lower lr (now {self.plan.lr:g})", "a lower clip"]
-        if self.plan.precision != "32":
+        if str(self.plan.precision) != "32":
             remedies.append("precision='32'")
         return NonFiniteLossError(
             f"{self.plan.name}: {name} became {value} in epoch {self.epoch + 1}, batch {i + 1}; "

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from awry.nn.blocks import mlp
+from awry.nn.data import Moments
 from awry.nn.losses import bernoulli_nll, gaussian_nll, kl_to_standard_normal
 from awry.nn.mixed import MixedColumns
 from awry.nn.network import Batch, Network
@@ -97,10 +98,11 @@ class VAENetwork(Network):
     @torch.no_grad()
     def on_end(self, batches: Callable[[], Iterator[Batch]]) -> None:
         """Mean and covariance of where the training rows lie in the latent space."""
-        places = torch.cat([self.encode(batch[0])[0] for batch in batches()]).double().cpu()
-        self.latent_mean.copy_(places.mean(dim=0))
-        centred = places - places.mean(dim=0)
-        variances, axes = torch.linalg.eigh(centred.T @ centred / len(places))
+        places = Moments()
+        for x, *_ in batches():
+            places.add(self.encode(x)[0])
+        self.latent_mean.copy_(places.mean[0])
+        variances, axes = torch.linalg.eigh(places.covariance[0])
         # A direction the encoder leaves unused has no variance to be measured by.
         scale = variances.clamp_min(1e-6 * float(variances[-1]) + 1e-12).rsqrt()
         self.latent_whitening.copy_(axes * scale)

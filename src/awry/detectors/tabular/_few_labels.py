@@ -6,7 +6,7 @@ from typing import Unpack
 
 import numpy as np
 
-from awry.core.inputs import FloatArray, IntArray
+from awry.core.inputs import IntArray
 from awry.detectors.deep import DeepDetector, Training
 
 
@@ -25,11 +25,11 @@ class FewLabelsDetector(DeepDetector):
     ) -> None:
         super().__init__(hidden=hidden, validation_fraction=validation_fraction, **training)
 
-    def _fit(self, X: FloatArray, y: IntArray | None) -> None:
+    def _known_labels(self, y: IntArray | None, n: int) -> IntArray:
         assert y is not None
         if not (y == 1).any() or (y == 1).all():
             raise ValueError(
                 f"{type(self).__name__}: y must hold at least one anomaly (1) and one other row "
                 "(0 or -1), got only " + ", ".join(map(str, np.unique(y)))
             )
-        super()._fit(X, y)
+        return y

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from awry.core.card import Card
@@ -10,6 +12,7 @@ from awry.detectors.deep import DeepDetector, Training
 
 if TYPE_CHECKING:
     from awry.nn.one_class import OneClassNetwork
+    from awry.nn.trainer import Trainer
 
 
 class OneClassDetector(DeepDetector):
@@ -39,25 +42,30 @@ class OneClassDetector(DeepDetector):
 
     def _one_class(self, d: int, **own: Any) -> OneClassNetwork:
         from awry.nn.one_class import OneClassNetwork
-        from awry.nn.trainer import Trainer
 
-        pretraining = Trainer(
-            epochs=self.pretrain_epochs,
-            batch_size=self.batch_size or 128,
-            lr=self.lr,
-            weight_decay=self.weight_decay,
-            device=self.device,
-            name=f"{self.card.name}: autoencoder",
-        )
         widths = self._widths(d)
         return OneClassNetwork(
             [d, *widths, self.latent or max(1, widths[-1] // 2)],
-            pretraining=pretraining if self.pretrain_epochs else None,
             activation=self.activation,
             batch_norm=self.batch_norm,
             dropout=self.dropout,
             **own,
         )
+
+    def _pretrain(self, network: Any, trainer: Trainer, data: tuple[Any, ...]) -> None:
+        """Train an autoencoder of which the network has the encoder, by the same settings."""
+        from awry.nn.checkpoint import before
+
+        path = trainer.checkpoint
+        # Where the training itself has begun, the start lies behind it.
+        if self.pretrain_epochs and not (path and Path(path).exists()):
+            replace(
+                trainer,
+                epochs=self.pretrain_epochs,
+                batch_size=self.batch_size or 128,
+                checkpoint=path and before(path),
+                name=f"{self.card.name}: autoencoder",
+            ).fit(network.start[0], data)
 
 
 class DeepSVDD(OneClassDetector):

@@ -104,11 +104,19 @@ class Distilled(DeepDetector):
         seed = self._seed()
         teacher = self._teach(X, seed)
         scale = Scale("tail").fit(teacher.decision_function(X))
-        made_up = _made_up(X, self.augmentation * len(X), np.random.default_rng(seed))
-        rows: Any = np.vstack([X, made_up])
+        rows = self._with_made_up(X, seed)
         said = scale.transform(teacher.decision_function(rows))
         self._measure(X)
-        self._train(rows, np.log1p(said))  # type: ignore[arg-type]
+        self._train(rows, np.log1p(said), seed=seed)
+
+    def _lessons(self, X: FloatArray, y: IntArray | None) -> tuple[Any, ...]:
+        # The teacher is not kept: what it said, this network says.
+        rows = self._with_made_up(X, self._seed())
+        return rows, self.decision_function(rows)
+
+    def _with_made_up(self, X: FloatArray, seed: int) -> FloatArray:
+        rng = np.random.default_rng(seed)
+        return np.vstack([X, _made_up(X, self.augmentation * len(X), rng)])
 
     def _teach(self, X: FloatArray, seed: int) -> Detector:
         """The fitted teacher."""

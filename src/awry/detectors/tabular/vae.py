@@ -9,6 +9,7 @@ import numpy as np
 from awry.core.card import Card
 from awry.core.inputs import FloatArray
 from awry.core.params import any_of, boolean, integer, nothing, option, real
+from awry.detectors._rows import parts
 from awry.detectors.deep import DeepDetector, Training
 from awry.detectors.tabular._categories import CATEGORIES, learn_levels, mixed_columns
 
@@ -145,12 +146,14 @@ class VAE(DeepDetector):
 
     def _measure(self, X: FloatArray) -> None:
         super()._measure(X)
-        least, most = X.min(axis=0), X.max(axis=0)
+        least, most = X.min(axis=0).astype(np.float64), X.max(axis=0).astype(np.float64)
         if self.likelihood == "bernoulli":
             self.binary_ = np.ones(X.shape[1], dtype=bool)
             self.center_, self.scale_ = least, np.where(most > least, most - least, self.scale_)
         else:
-            two = (least == 0) & (most == 1) & ((X == 0) | (X == 1)).all(axis=0)
+            two = (least == 0) & (most == 1)
+            for part in parts(X):
+                two &= ((part == 0) | (part == 1)).all(axis=0)
             self.binary_ = two & (self.likelihood == "auto")
             self.center_ = np.where(self.binary_, 0.0, self.center_)
             self.scale_ = np.where(self.binary_, 1.0, self.scale_)
