@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -85,6 +86,21 @@ class Postgres:
             self._process.send_signal(2)  # SIGINT: fast shutdown
             self._process.wait(30)
             self._process = None
+
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """All its processes are there meanwhile, and do nothing."""
+        assert self._process is not None
+        main = self._process.pid
+        os.kill(main, signal.SIGSTOP)  # first, so that it begins no more
+        children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
+        for child in children:
+            os.kill(int(child), signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for each in (*map(int, children), main):
+                os.kill(each, signal.SIGCONT)
 
     def remove(self) -> None:
         self.stop()

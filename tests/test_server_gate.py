@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
+import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from awry.client import Client, ServiceError
+from awry.ops.models import Models
 from awry.ops.settings import Settings
 from awry.ops.shared_local import Rate
+from awry.ops.store import AWAY
 from awry.server import create_app
 from awry.server.logs import JsonLines
+from awry.server.pages.session import ASSETS, FILES
+from servers import awry_server, wait_until
 
 LOCAL = "http://localhost"
 
@@ -177,3 +186,73 @@ def test_a_database_that_is_gone_is_503_and_comes_back(tmp_path: Path) -> None:
         (tmp_path / f"hidden-{path.name}").rename(path)
     assert http.get("/ready").status_code == 200
     assert http.get("/models").status_code == 200
+
+
+def test_requests_that_get_no_connection_are_told_to_come_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("awry.ops.store._POOL_SECONDS", 0.02)
+    http = serve(tmp_path, require_key=True)
+    service = http.app.state.service  # type: ignore[attr-defined]
+    heads = {"Authorization": f"Bearer {service.keys.create('one', 'admin')}"}
+    with contextlib.ExitStack() as held:
+        for _ in range(15):
+            held.enter_context(service.store.read())
+        answer = http.get("/v1/models", headers=heads)  # whose key cannot be looked up
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert answer.json()["remedy"] == "try again"
+        ready = http.get("/ready")
+        assert ready.status_code == 503
+        assert ready.json()["dependencies"]["database"]["error"] == "TimeoutError"
+    assert http.get("/v1/models", headers=heads).status_code == 200
+    with contextlib.ExitStack() as held:
+        for _ in range(15):
+            held.enter_context(service.store.read())
+        answer = http.get("/v1/models", headers=heads)  # whose key is remembered
+        assert (answer.status_code, answer.json()["remedy"]) == (503, "try again")
+    counted = 'awry_errors_total{kind="database"} 2.0'
+    assert counted in http.get("/metrics", headers=heads).text
+
+
+@pytest.mark.parametrize("kind", AWAY)
+def test_whatever_a_database_that_is_away_raises_is_no_fault_of_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    http = serve(tmp_path)
+    error = kind("gone", None, OSError()) if issubclass(kind, sa.exc.DBAPIError) else kind("gone")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    service = http.app.state.service  # type: ignore[attr-defined]
+    monkeypatch.setattr(service.models, "list", fail)
+    for path in ("/v1/models", "/page/models"):
+        answer = http.get(path)
+        assert answer.status_code == 503
+        assert "database does not answer" in answer.text
+
+
+def test_it_lives_while_every_thread_waits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    go, waiting = threading.Event(), list[int]()
+
+    def wait(*_: object) -> list[Any]:
+        waiting.append(1)
+        go.wait(120)
+        return []
+
+    monkeypatch.setattr(Models, "list", wait)
+    with (
+        awry_server(home=tmp_path, workers=0) as url,
+        httpx2.Client(base_url=url, timeout=30, limits=httpx2.Limits(max_connections=64)) as asks,
+        httpx2.Client(base_url=url, timeout=30) as http,
+        ThreadPoolExecutor(45) as many,
+    ):
+        try:
+            asked = [many.submit(asks.get, "/v1/models", timeout=150) for _ in range(45)]
+            wait_until(lambda: len(waiting) == 40)
+            for path in ("/health", "/ready", "/metrics", *(f"{ASSETS}{name}" for name in FILES)):
+                assert http.get(path).status_code == 200, path
+            assert len(waiting) == 40
+        finally:
+            go.set()
+        assert {one.result().status_code for one in asked} == {200}

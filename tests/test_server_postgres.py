@@ -67,6 +67,29 @@ class Load:
         return answer
 
 
+def test_a_database_that_hangs_is_noticed_and_known_again(tmp_path: Path) -> None:
+    with (
+        postgres_server() as server,
+        awry_server(home=tmp_path, database_url=server.make_database()) as url,
+        httpx2.Client(base_url=url, timeout=60) as http,
+    ):
+        assert [http.get(path).status_code for path in ("/ready", "/v1/models", "/")] == [200] * 3
+        with server.hanging():
+            ready = http.get("/ready")
+            assert ready.status_code == 503
+            assert ready.json()["dependencies"]["database"]["error"] == "TimeoutError"
+            assert ready.json()["dependencies"]["files"]["ok"]
+            told = http.get("/metrics")
+            assert told.status_code == 200
+            assert "awry_http_requests_total{" in told.text
+            assert "awry_events_open{" not in told.text
+            for path in ("/v1/models", "/"):
+                assert http.get(path).status_code == 503
+        wait_until(lambda: http.get("/ready").status_code == 200)
+        wait_until(lambda: http.get("/v1/models").status_code == 200)
+        assert "awry_events_open{" in http.get("/metrics").text
+
+
 def test_a_database_that_goes_away_and_comes_back(tmp_path: Path) -> None:
     with (
         postgres_server() as server,

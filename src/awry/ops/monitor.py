@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from awry.ops.beside import Beside
 from awry.ops.jobs import Jobs
+from awry.ops.probes import Aside
 from awry.ops.store import Store
 from awry.ops.tables import (
     alerts,
@@ -90,6 +91,8 @@ METERS = {
 
 #: Newest scores that quantiles are of, and which.
 _SCORES, _QUANTILES = 5_000, (0.5, 0.9, 0.99)
+#: Seconds that they may take; Prometheus itself waits ten for all.
+_PATIENCE = 5.0
 #: A model that nothing was judged by for so long is taken for retired, not for silent.
 _RETIRED = 7 * 86_400.0
 
@@ -111,11 +114,15 @@ def instrument(name: str, registry: CollectorRegistry, **options: Any) -> Any:
     return kinds[kind](name, words, labels, registry=registry, **options)
 
 
+_Values = dict[str, list[tuple[tuple[str, ...], float]]]
+
+
 class StoreCollector(Collector):
     """What the database knows, looked up when Prometheus asks; the same from every process."""
 
     def __init__(self, store: Store, jobs: Jobs) -> None:
         self._store, self._jobs = store, jobs
+        self._look = Aside("metrics", self._found)
 
     def describe(self) -> Iterator[Metric]:
         # Without this the database would be asked when the collector is registered.
@@ -124,14 +131,10 @@ class StoreCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """The metrics; none where the database does not answer, which is told by itself."""
         try:
-            found: dict[str, list[tuple[tuple[str, ...], float]]] = {
-                "awry_jobs": [((state,), n) for state, n in self._jobs.count().items()]
-            }
-            with self._store.read() as connection:
-                for look in (_of_models, _of_scores, _of_drift, _of_findings):
-                    found |= look(connection, time.time())
-        except sa.exc.SQLAlchemyError as error:
-            _log.error("the database did not tell metrics: %s", str(error).partition("\n")[0])
+            found = self._look.call().result(_PATIENCE)
+        except (sa.exc.SQLAlchemyError, TimeoutError) as error:
+            told = str(error).partition("\n")[0] or f"no answer within {_PATIENCE:g} s"
+            _log.error("the database did not tell metrics: %s", told)
             return
         for name, values in found.items():
             gauge = family(name)
@@ -139,8 +142,12 @@ class StoreCollector(Collector):
                 gauge.add_metric(labels, value)
             yield gauge
 
-
-_Values = dict[str, list[tuple[tuple[str, ...], float]]]
+    def _found(self) -> _Values:
+        found: _Values = {"awry_jobs": [((state,), n) for state, n in self._jobs.count().items()]}
+        with self._store.read() as connection:
+            for look in (_of_models, _of_scores, _of_drift, _of_findings):
+                found |= look(connection, time.time())
+        return found
 
 
 def _of_models(connection: sa.Connection, now: float) -> _Values:

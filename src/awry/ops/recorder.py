@@ -22,6 +22,7 @@ from awry.ops.beside import Beside
 from awry.ops.findings import Findings
 from awry.ops.judgement import Found, Judgement
 from awry.ops.models import Models
+from awry.ops.store import AWAY
 from awry.result import SEVERITIES, Reason
 
 _log = logging.getLogger(__name__)
@@ -103,7 +104,7 @@ class Recorder:
             try:
                 self._add_event(made, members)
                 self._findings.record(made)
-            except (sa.exc.OperationalError, sa.exc.InterfaceError):
+            except AWAY:
                 self._take_back([*members, *(one for _, own in waiting for one in own)])
                 raise
             self._pass_on(made, members)

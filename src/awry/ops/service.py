@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,6 +24,7 @@ from awry.ops.lookup import Lookup
 from awry.ops.mlflow_mirror import MlflowMirror
 from awry.ops.models import Models
 from awry.ops.overview import Overview
+from awry.ops.probes import Probes
 from awry.ops.recorder import Recorder
 from awry.ops.retrain import Retraining
 from awry.ops.review import Reviewing
@@ -108,6 +108,9 @@ class Service:
         self.warm = Warm(self.models, self.judging)
         self.models.listeners.append(self.warm.wake)
         self.elsewhere = self._elsewhere()
+        needed = {"database": self.store.ping, "files": self._write_a_file}
+        self._needed = set(needed)
+        self._probes = Probes(needed | {name: part.check for name, part in self.elsewhere.items()})
 
     def start(self) -> None:
         """Clear away what killed processes left behind, and start the workers."""
@@ -144,13 +147,12 @@ class Service:
         return self.jobs.submit(kind, self.workshop.prepare(kind, request), by=by)
 
     def ready(self) -> dict[str, dict[str, Any]]:
-        """Whether each thing the service depends on answers, and how soon.
+        """Whether each thing the service depends on answers within two seconds, and how soon.
 
         Without those that are not ``needed`` it goes on: degraded.
         """
-        needed = {"database": self.store.ping, "files": self._write_a_file}
-        checks = needed | {name: part.check for name, part in self.elsewhere.items()}
-        return {name: _probe(check) | {"needed": name in needed} for name, check in checks.items()}
+        found = self._probes.ask()
+        return {name: told | {"needed": name in self._needed} for name, told in found.items()}
 
     def _elsewhere(self) -> dict[str, Elsewhere]:
         """What there is in other places, and the service can do without for a while."""
@@ -180,12 +182,3 @@ def sweep(folder: Path, kept: set[str]) -> None:
     for path in folder.iterdir():
         if path.name not in kept and time.time() - path.stat().st_mtime > _IN_THE_MAKING:
             path.unlink(missing_ok=True)
-
-
-def _probe(check: Callable[[], None]) -> dict[str, Any]:
-    begun = time.perf_counter()
-    try:
-        check()
-    except Exception as error:
-        return {"ok": False, "error": type(error).__name__}
-    return {"ok": True, "latency_ms": round(1e3 * (time.perf_counter() - begun), 3)}

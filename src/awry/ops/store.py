@@ -13,6 +13,10 @@ from awry.core.errors import AwryError
 from awry.ops.settings import Settings
 from awry.ops.tables import VERSION, migrations
 
+#: What is raised where a database does not answer, or has no connection left.
+AWAY = (sa.exc.OperationalError, sa.exc.InterfaceError, sa.exc.TimeoutError)
+#: Seconds to wait for a connection while all are in use.
+_POOL_SECONDS = 5.0
 #: Names PostgreSQL's advisory lock under which one process at a time changes the tables.
 _LOCK = 0x61777279
 
@@ -46,11 +50,18 @@ class Store:
         if self.embedded and settings.home:
             settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
         # What waits for SQLite's one writer waits this long, and is then told to come again.
-        options: dict[str, Any] = {"connect_args": {"timeout": 30}} if self.embedded else {}
-        self.engine = sa.create_engine(url, pool_pre_ping=not self.embedded, **options)
+        options = {"timeout": 30} if self.embedded else {}
+        self.engine = sa.create_engine(
+            url,
+            pool_pre_ping=not self.embedded,
+            pool_timeout=_POOL_SECONDS,
+            connect_args=options,
+        )
         if self.embedded:
             sa.event.listen(self.engine, "connect", _open_sqlite)
             sa.event.listen(self.engine, "begin", _begin_sqlite)
+        else:
+            sa.event.listen(self.engine, "do_connect", _open_postgres)
         self._writing = self.engine.execution_options(awry_write=True)
         self._migrate()
 
@@ -98,6 +109,12 @@ def _open_sqlite(connection: Any, _: Any) -> None:
     connection.isolation_level = None
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _open_postgres(_: Any, __: Any, args: Any, options: dict[str, Any]) -> Any:
+    from awry.ops.postgres import OPTIONS, Connection
+
+    return Connection.connect(*args, **OPTIONS | options)
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -16,7 +16,8 @@ from awry.ops.settings import LOCAL_HOSTS
 #: Who needs no key: this machine alone can ask.
 LOCAL = Caller("local", "admin")
 
-# The gate has looked at the key before these run; they tell OpenAPI how it is sent.
+# The gate has looked at the key before these run; they tell OpenAPI how it is sent. What needs no
+# thread takes none: all may be waiting for the database.
 _bearer = HTTPBearer(auto_error=False, description="An API key made with `awry keys create`.")
 _header = APIKeyHeader(name="X-API-Key", auto_error=False)
 
@@ -65,8 +66,8 @@ def _unauthorized(detail: str) -> HTTPException:
     return HTTPException(401, detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def _needs(role: str) -> Callable[..., Caller]:
-    def check(
+def _needs(role: str) -> Callable[..., Awaitable[Caller]]:
+    async def check(
         request: Request,
         bearer: Annotated[object, Depends(_bearer)] = None,
         header: Annotated[object, Depends(_header)] = None,
@@ -84,7 +85,7 @@ Writer = Annotated[Caller, Depends(_needs("write"))]
 Admin = Annotated[Caller, Depends(_needs("admin"))]
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     service: Service = request.app.state.service
     return service
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -16,6 +15,15 @@ from starlette.exceptions import HTTPException
 
 from awry.core.errors import AwryError, DataError
 from awry.ops import errors as ops
+from awry.ops.names import PATTERN as NAME_PATTERN
+from awry.ops.names import REMEDY as NAME_REMEDY
+from awry.ops.store import AWAY
+from awry.server.schemas import (
+    CLOCK_PATTERN,
+    JOB_PATTERN,
+    SOME_TEXT_PATTERN,
+    TEXT_PATTERN,
+)
 
 _log = logging.getLogger("awry.server")
 MEDIA_TYPE = "application/problem+json"
@@ -61,7 +69,7 @@ def problem(
 
 _KINDS: dict[type[BaseException], str] = {
     RequestValidationError: "invalid",
-    sa.exc.OperationalError: "database",
+    **dict.fromkeys(AWAY, "database"),
     ops.NotFoundError: "not_found",
     ops.ConflictError: "conflict",
     ops.TooLargeError: "too_large",
@@ -74,9 +82,43 @@ _KINDS: dict[type[BaseException], str] = {
 _REMEDIES = {
     "missing": "give it",
     "extra_forbidden": "leave it out",
-    "string_pattern_mismatch": "use letters, digits, dots, dashes and underscores",
     "json_invalid": "send JSON",
+    "int_type": "give a whole number, without quotes",
+    "int_parsing": "give a whole number",
+    "float_type": "give a number, without quotes",
+    "float_parsing": "give a number",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "string_type": "give text",
+    "list_type": "give a list",
+    "dict_type": "give an object",
 }
+#: And by the pattern that text has not.
+_PATTERNS = {
+    NAME_PATTERN: NAME_REMEDY,
+    JOB_PATTERN: "give an id as GET /jobs tells it",
+    TEXT_PATTERN: "leave out the character NUL",
+    SOME_TEXT_PATTERN: "give text without the character NUL",
+    CLOCK_PATTERN: "give hours and minutes, such as 22:00",
+}
+#: Remedies of refusals that say none themselves, by their status.
+_BY_STATUS = {
+    400: "send JSON, or a form, as /openapi.json describes it",
+    401: "send a key that `awry keys create` made, as Authorization: Bearer awry_…",
+    403: "send a key that may; `awry keys create` makes one, --role says what it may",
+    404: "see /openapi.json",
+    405: "see /openapi.json",
+    413: "send less at once",
+    429: "wait as long as Retry-After says",
+}
+
+
+class RefusedError(HTTPException):
+    """A refusal with a remedy of its own."""
+
+    def __init__(self, status: int, detail: str, *, remedy: str) -> None:
+        super().__init__(status, detail)
+        self.remedy = remedy
 
 
 def add_handlers(app: FastAPI) -> None:
@@ -84,7 +126,8 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(AwryError, _blaming(_awry))
     app.add_exception_handler(RequestValidationError, _blaming(_invalid))
     app.add_exception_handler(HTTPException, _blaming(_http))
-    app.add_exception_handler(sa.exc.OperationalError, _blaming(_database))
+    for kind in AWAY:
+        app.add_exception_handler(kind, _blaming(_database))
     app.add_exception_handler(Exception, _blaming(_unexpected))
 
 
@@ -134,22 +177,48 @@ def refusal(error: Exception) -> JSONResponse:
 def _invalid(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     errors = error.errors()[:20]
-    found = [{"field": ".".join(map(str, e["loc"][1:])), "detail": e["msg"]} for e in errors]
+    found = [{"field": _field(e["loc"][1:]), "detail": e["msg"]} for e in errors]
     return problem(
         422,
         found[0]["detail"],
         field=found[0]["field"] or None,
-        remedy=_REMEDIES.get(errors[0]["type"], "see /openapi.json"),
+        remedy=_remedy(errors[0]),
         errors=found,
     )
 
 
+def _field(place: Sequence[Any]) -> str:
+    """The field at ``place``, without the type among several that a value was tried as."""
+    return ".".join(map(str, place[:1] if place[:1] in (("threshold",), ("context",)) else place))
+
+
+def _remedy(error: Mapping[str, Any]) -> str:
+    """What would be right where pydantic found ``error``."""
+    said = error.get("ctx", {})
+    if error["type"] == "literal_error":
+        return f"give {said['expected']}"
+    known = _PATTERNS.get(said.get("pattern")) or _REMEDIES.get(error["type"])
+    return known or "see /openapi.json"
+
+
 def _http(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+    return http_refusal(error)
+
+
+def http_refusal(error: HTTPException) -> JSONResponse:
+    """What is answered to a request that the web's own rules refuse."""
+    status = error.status_code
+    remedy = getattr(error, "remedy", None) or _BY_STATUS.get(status)
+    return problem(status, str(error.detail), remedy=remedy, headers=dict(error.headers or {}))
 
 
 def _database(_: Request, error: Exception) -> JSONResponse:
+    return away(error)
+
+
+def away(error: Exception) -> JSONResponse:
+    """What is answered where the database does not answer."""
     _log.error("the database does not answer: %s", error)
     return problem(
         503, "the database does not answer", remedy="try again", headers={"Retry-After": "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -9,22 +10,23 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
 from fastapi import HTTPException
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from awry.ops.service import Service
 from awry.ops.shared import Rates
+from awry.ops.store import AWAY
 from awry.server.auth import LOCAL, identify, key_of
-from awry.server.errors import blame, problem
+from awry.server.errors import away, blame, http_refusal
 from awry.server.metrics import Metrics
-from awry.server.pages.session import ASSETS, LOGIN, Sessions, ask_for_key, is_page
+from awry.server.pages.session import ASSETS, FILES, LOGIN, Sessions, ask_for_key, is_page
 
 _log = logging.getLogger("awry.server.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9_.\-]{1,64}\Z")
 #: What answers anybody.
 OPEN = ("/health", "/ready", "/openapi.json")
+_STATIC = tuple(f"{ASSETS}{name}" for name in FILES)
 
 
 class Gate:
@@ -60,12 +62,10 @@ class Gate:
                 await self.app(scope, self._bounded(headers, receive), tell)
             except HTTPException as error:
                 blame(scope, error)
-                refusal = problem(error.status_code, str(error.detail), headers=error.headers)
-                await refusal(scope, receive, tell)
-            except sa.exc.OperationalError as error:
+                await http_refusal(error)(scope, receive, tell)
+            except AWAY as error:
                 blame(scope, error)
-                refusal = problem(503, "the database does not answer", remedy="try again")
-                await refusal(scope, receive, tell)
+                await away(error)(scope, receive, tell)
         except Exception as error:
             blame(scope, error)
             raise
@@ -96,6 +96,10 @@ class Gate:
         if scope["path"] in OPEN or scope["method"] == "OPTIONS":
             return
         address = scope["client"][0] if scope.get("client") else "nobody"
+        if scope["path"] in _STATIC:
+            # Anybody gets them, also while the threads of requests wait for the database.
+            await self._charge(f"address {address}", asyncio.to_thread)
+            return
         if is_page(scope["path"]):
             await self._admit_to_page(scope, headers, address)
             return
@@ -119,16 +123,16 @@ class Gate:
         who, path = visitor.caller, scope["path"]
         await self._charge(f"address {address}" if who in (None, LOCAL) else f"key {who.id}")
         scope["state"] |= {"caller": who, "visitor": visitor, "sessions": self.sessions}
-        if who is None and path != LOGIN and not path.startswith(ASSETS):
+        if who is None and path != LOGIN:
             # A form that is too late is not sent again by itself: only what is looked at.
             back = scope["method"] in ("GET", "HEAD")
             query = scope["query_string"].decode("latin-1")
             raise ask_for_key(path, query) if back else ask_for_key("/", "")
 
-    async def _charge(self, caller: str) -> None:
+    async def _charge(self, caller: str, aside: Any = run_in_threadpool) -> None:
         seconds = self.rate.wait_at_once(caller)
         if seconds is None:  # processes share it, and Redis is to be asked
-            seconds = await run_in_threadpool(self.rate.wait, caller)
+            seconds = await aside(self.rate.wait, caller)
         if seconds:
             raise HTTPException(
                 429,

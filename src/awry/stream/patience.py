@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 
 from awry.core.errors import AwryError
-from awry.ops.store import Store
+from awry.ops.store import AWAY, Store
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -51,8 +51,7 @@ def failures(store: Store) -> tuple[type[Exception], ...]:
     # Rows are copied by the driver itself, whose errors SQLAlchemy does not see.
     driver: Any = store.engine.dialect.loaded_dbapi
     return (
-        sa.exc.OperationalError, sa.exc.InterfaceError, driver.OperationalError,
-        driver.InterfaceError,
+        *AWAY, driver.OperationalError, driver.InterfaceError,
     )  # fmt: skip
 
 

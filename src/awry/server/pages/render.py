@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 import jinja2
-import sqlalchemy as sa
 from fastapi import HTTPException, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, RedirectResponse
@@ -22,6 +21,7 @@ import awry
 from awry.core.errors import AwryError
 from awry.data.event_kinds import duration
 from awry.data.wording import moment, number, share
+from awry.ops.store import AWAY
 from awry.report.charts import style
 from awry.server.errors import blame, status_of
 from awry.server.pages.session import ASSETS, COOKIE, SECONDS, Session
@@ -64,7 +64,8 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {
         "number": number, "share": share, "when": when, "ago": ago, "size": size,
-        "duration": duration, "method": method, "count": lambda value: f"{value:,}",
+        "duration": duration, "method": method, "called": called,
+        "count": lambda value: f"{value:,}",
     }  # fmt: skip
     environment.globals |= {"version": awry.__version__, "query": query, "asset": asset}
     return environment
@@ -123,7 +124,7 @@ class PageRoute(APIRoute):
             try:
                 return await handle(request)
             except (
-                AwryError, HTTPException, RequestValidationError, sa.exc.OperationalError,
+                AwryError, HTTPException, RequestValidationError, *AWAY,
             ) as error:  # fmt: skip
                 return await run_in_threadpool(failed, request, error)
 
@@ -137,7 +138,7 @@ def failed(request: Request, error: Exception) -> Response:
         status, told = error.status_code, {"what": str(error.detail)}
     elif isinstance(error, RequestValidationError):
         status, told = 404, {"what": "There is no such page."}
-    elif isinstance(error, sa.exc.OperationalError):
+    elif isinstance(error, AWAY):
         status, told = 503, {"what": "The database does not answer. Try again in a moment."}
     else:
         status, told = status_of(error), complaint(error)
@@ -174,6 +175,24 @@ def when(seconds: float | None) -> str:
     ('2023-11-14 22:13', '–')
     """
     return "–" if seconds is None else moment(seconds // 60 * 60)
+
+
+def called(event: Mapping[str, Any]) -> str:
+    """What an event is called: by the number of its row, or else by when it was.
+
+    Examples
+    --------
+    >>> called({"kind": "rows", "items": 4, "peak": "8/0", "start": 1700000000.0})
+    '4 rows around 22:13'
+    """
+    kind, peak = event["kind"], event["peak"]
+    if not kind.startswith("row"):
+        return str(kind).capitalize()
+    numbered = peak.isdecimal()
+    at = peak if numbered else when(event["start"])[-5:]
+    if kind == "rows":
+        return f"{event['items']:,} rows around {at}"
+    return f"Row {at}" if numbered else at
 
 
 def ago(seconds: float | None) -> str:

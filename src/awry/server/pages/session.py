@@ -29,6 +29,7 @@ COOKIE = "awry_session"
 SECONDS = 12 * 3600
 #: Where pages are, and what of them anybody gets.
 PREFIX, LOGIN, ASSETS = "/page", "/page/login", "/page/assets/"
+FILES = {"page.css": "text/css", "page.js": "text/javascript"}
 
 
 class Session(NamedTuple):

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 
 import awry
-from awry.server.auth import Reader, TheService
+from awry.server.auth import Reader
 from awry.server.schemas import Health, Ready
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/health", response_model=Health, summary="Whether the process lives")
-def health() -> dict[str, str]:
+async def health() -> dict[str, str]:
     return {"status": "ok", "version": awry.__version__}
 
 
@@ -25,8 +26,10 @@ def health() -> dict[str, str]:
     responses={503: {"model": Ready, "description": "Something does not answer."}},
     summary="Whether what the service depends on answers, and how soon",
 )
-def ready(service: TheService) -> Any:
-    found = service.ready()
+async def ready(request: Request) -> Any:
+    service = request.app.state.service
+    # The threads of requests may all be waiting for what is asked about here.
+    found = await asyncio.to_thread(service.ready)
     answer = {
         "ready": all(probe["ok"] for probe in found.values() if probe["needed"]),
         "degraded": not all(probe["ok"] for probe in found.values()),
@@ -42,6 +45,6 @@ def ready(service: TheService) -> Any:
     responses={200: {"content": {"text/plain": {}}}},
     summary="Metrics for Prometheus",
 )
-def metrics(request: Request, _: Reader) -> Response:
-    text = request.app.state.metrics.text()
+async def metrics(request: Request, _: Reader) -> Response:
+    text = await asyncio.to_thread(request.app.state.metrics.text)
     return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

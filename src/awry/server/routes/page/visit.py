@@ -9,11 +9,10 @@ from fastapi.responses import RedirectResponse
 
 from awry.server.auth import TheService
 from awry.server.pages.render import PageRoute, asset_bytes, keep, show
-from awry.server.pages.session import COOKIE, LOGIN, PREFIX, Session, own_path
+from awry.server.pages.session import COOKIE, FILES, LOGIN, PREFIX, Session, own_path
 from awry.server.routes.page import forms
 
 router = APIRouter(route_class=PageRoute)
-_TYPES = {"page.css": "text/css", "page.js": "text/javascript"}
 _UNKNOWN = {
     "what": "the key is not known, or has run out",
     "remedy": "check that all of it was pasted",
@@ -47,10 +46,10 @@ def close_session(form: forms.Form) -> Response:
 
 
 @router.get(f"{PREFIX}/assets/{{name}}")
-def asset(name: Literal["page.css", "page.js"]) -> Response:
+async def asset(name: Literal["page.css", "page.js"]) -> Response:
     return Response(
         asset_bytes(name),
-        media_type=_TYPES[name],
+        media_type=FILES[name],
         headers={
             "Cache-Control": "public, max-age=31536000, immutable",
             "X-Content-Type-Options": "nosniff",
