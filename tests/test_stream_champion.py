@@ -13,7 +13,9 @@ import pytest
 import sqlalchemy as sa
 from click.testing import CliRunner
 
+from awry.cli import main
 from awry.cli.stream import stream
+from awry.core.errors import DataError
 from awry.data.tables import as_table
 from awry.ops import models as models_of_the_service
 from awry.ops.keeper import SAMPLED
@@ -198,6 +200,35 @@ def test_the_program_keeps_rows_to_learn_from(home: Path, store: Store) -> None:
         rows = list(connection.scalars(sampled))
     assert len(rows) >= 40
     assert all(row in records() for row in rows)
+
+
+def test_what_a_model_has_of_its_own_is_refused_beside_it(home: Path, store: Store) -> None:
+    trained(store, home, "ecod", 500)
+    words = ["--from", f"file://{home / 'in.jsonl'}?follow=0", "--model", "m", "--name", "s"]
+    words += ["--to", f"sqlite:///{home / 'awry.db'}"]
+    for given in (
+        ["-d", "ecod"], ["-p", "n=1"], ["-t", "adaptive:0.001"], ["--fields", "a"], ["--per-key"],
+        ["--amount", "a"], ["--place", "a,b"], ["--warmup", "256"],
+    ):  # fmt: skip
+        done = CliRunner().invoke(stream, [*words, *given], env={"AWRY_HOME": str(home)})
+        assert done.exit_code == 2
+        assert "has no effect beside --model, which has its own" in done.output
+    assert not kept(store)
+
+
+def test_the_program_names_a_class_as_it_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: Any) -> None:
+        raise DataError("MIDASR: edges are whole numbers")
+
+    (tmp_path / "in.jsonl").write_text("{}")
+    monkeypatch.setenv("AWRY_HOME", str(tmp_path))
+    monkeypatch.setattr(Worker, "run", run)
+    with pytest.raises(SystemExit) as ended:
+        main(["stream", "--from", f"file://{tmp_path / 'in.jsonl'}?follow=0", "--to", "-"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "awry: MIDASR: edges are whole numbers\n"
 
 
 def _offsets(home: Path) -> list[str]:

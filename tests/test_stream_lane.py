@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -13,13 +15,18 @@ import awry
 from awry import io
 from awry.core.errors import DataError, ModelError
 from awry.core.params import ParameterError
+from awry.data.tables import as_table
+from awry.detectors.tabular.ecod import ECOD
 from awry.kernels import key_features, online_scale
+from awry.model import Model
+from awry.stream.edges import Edges
 from awry.stream.features import KeyFeatures
 from awry.stream.fields import Fields
 from awry.stream.formats import decoder
 from awry.stream.keys import KeyStore, TemporarySpill
 from awry.stream.lane import Checkpoint, Lane
 from awry.stream.plan import Plan, seconds
+from awry.stream.reasons import Allowance
 from awry.stream.records import Batch, Position
 from awry.stream.rules import make_rule
 from awry.stream.threshold import BLOCK, OnlineThreshold
@@ -416,6 +423,9 @@ def test_settings_that_do_not_fit_together_are_told() -> None:
         ({"lateness": 3.0}, "lateness needs time"),
         ({"warmup": 2}, "warmup must be"),
         ({"detector": "lof_of_nothing"}, "lof_of_nothing"),
+        ({"rules": (make_rule("rate:window=9"),)}, "rule needs time"),
+        ({"detector": "midas", "fields": ["a", "b"]}, "midas judges edges: fields must name"),
+        ({"detector": "midas_f"}, "must name source, target and time, got None"),
     ):
         with pytest.raises((ParameterError, ValueError), match=words):
             Plan(**settings)
@@ -426,6 +436,127 @@ def test_times_in_any_unit() -> None:
     assert [seconds(at * f) for f in (1, 1e3, 1e6, 1e9)] == [at] * 4
     assert seconds("2023-11-14T22:13:20Z") == seconds("2023-11-14 22:13:20") == at
     assert np.isnan([seconds(None), seconds("noon"), seconds([])]).all()
+
+
+def test_a_model_is_taken_as_one_and_a_fitted_detector_is_not() -> None:
+    records = events(600)
+    model = awry.fit([{"a": r["a"], "b": r["b"]} for r in records], detector="ecod")
+    found = list(awry.stream(records, model, batch=100))
+    assert found == list(awry.stream(records, model=model, batch=100))
+    expected = model.score(as_table([{"a": r["a"], "b": r["b"]} for r in records]))
+    np.testing.assert_allclose([v.score for v in found], expected)
+    fitted = ECOD().fit(np.random.default_rng(0).normal(size=(50, 2)))
+    with pytest.raises(ParameterError, match=r"must not be fitted.*awry\.fit"):
+        next(awry.stream(records, fitted))
+    with pytest.raises(ParameterError, match="model must be fitted"):
+        next(awry.stream(records, Model("ecod")))
+    for more in ({"fields": ["a"]}, {"threshold": 0.1}, {"per_key": True, "key": "k"}):
+        with pytest.raises(ParameterError, match="no effect beside a model"):
+            next(awry.stream(records, model, **more))
+
+
+@pytest.mark.parametrize("detector", ["ecod", "knn", "streaming_gaussian"])
+def test_a_model_says_why(detector: str) -> None:
+    records = events(1_500)
+    model = awry.fit(
+        [{"a": r["a"], "b": r["b"], "c": r["c"]} for r in records[:800]], detector=detector
+    )
+    for batch in (1, 500):
+        odd = [v for v in awry.stream(records[800:1_300], model, batch=batch) if v.anomaly]
+        planted = [v for v in odd if v.record["a"] == 40.0]
+        assert [v.offset for v in planted] == [100, 200, 300, 400]
+        assert [v.reasons[0]["column"] for v in planted] == ["a"] * 4
+        assert all(0.0 < why["share"] <= 1.0 for v in odd for why in v.reasons)
+
+
+def test_explanations_are_as_many_as_events_allow() -> None:
+    rng = np.random.default_rng(0)
+    severity = (rng.random(40_000) < 0.05).astype(np.int64)
+    severity[20_000:25_000] = 2
+    whole = Allowance().choose(severity)
+    assert whole[:100] == np.flatnonzero(severity)[:100].tolist()
+    assert len(whole) <= 100 + 40_000 / 100
+    assert len([i for i in whole if i >= 20_000]) >= 150
+    # Neither the cuts nor an end change which are explained.
+    cut, left = [], None
+    for at in range(0, 40_000, 37):
+        one = Allowance(left)
+        cut += [at + i for i in one.choose(severity[at : at + 37])]
+        left = one.left
+    assert cut == whole
+
+
+def test_fields_that_no_event_has_are_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    records = events(1_000)
+    settings = {"key": "nosuch", "time": "at", "amount": "amnt", "place": ("lat", "long")}
+    assert sum(1 for _ in awry.stream(records, batch=30, **settings)) == 1_000
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 3
+    for name, setting in (("nosuch", "key"), ("amnt", "amount"), ("long", "place")):
+        words = f"none of the first 256 events has the field {name!r}, given as {setting}"
+        assert sum(one.endswith(words) for one in told) == 1
+    caplog.clear()
+    list(awry.stream([r | {"o": {"x": 1}} for r in records[:300]], key="o.x", fields=["a", "b"]))
+    assert not caplog.records
+    with pytest.raises(DataError, match="none of the first 256 events has a field x or y; name"):
+        list(awry.stream(records, fields=["x", "y"]))
+
+
+# -- edges ----------------------------------------------------------------------------------------
+
+
+def edges(n: int = 1_500) -> list[dict[str, Any]]:
+    """Connections between hosts, four a second, and a burst of 40 in one."""
+    rng = np.random.default_rng(0)
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    found: list[dict[str, Any]] = [
+        {"from": f"10.0.0.{rng.integers(9)}", "to": int(rng.integers(7)),
+         "at": (start + timedelta(seconds=i // 4)).isoformat(), "kB": float(rng.normal())}
+        for i in range(n)
+    ]  # fmt: skip
+    found[1_000:1_040] = [found[1_000] | {"from": "10.0.0.3", "to": 4} for _ in range(40)]
+    return found
+
+
+@pytest.mark.parametrize("detector", ["midas", "midas_r", "midas_f"])
+def test_bursts_of_edges_are_found(detector: str) -> None:
+    plan = Plan(detector, fields=["from", "to", "at"], threshold="quantile:0.99")
+    whole = run(plan, edges(), 1_500)
+    for other in (run(plan, edges(), 77), run(plan, edges(), 200, reload=True)):
+        np.testing.assert_array_equal(other["scores"], whole["scores"])
+    assert int(np.nanargmax(whole["scores"])) in range(1_020, 1_040)
+    # The rows that the detector saw are those of the edges by hand.
+    ends = Edges(["from", "to", "at"]).fit(edges())
+    made = plan.new_detector().fit(ends[:256])
+    np.testing.assert_array_equal(whole["scores"][256:], made.update(ends[256:]))
+
+
+def test_why_an_edge_is_odd() -> None:
+    names = ["from", "to", "at"]
+    found = [v for v in awry.stream(edges(), "midas_r", fields=names, key="from") if v.anomaly]
+    assert {v.offset for v in found} & set(range(1_020, 1_040))
+    worst = max(found, key=lambda v: v.score)
+    assert [(why["column"], why["value"]) for why in worst.reasons] == [
+        ("from", "10.0.0.3"), ("to", "4"),
+    ]  # fmt: skip
+
+
+def test_ends_of_edges_are_whole_numbers_that_stay() -> None:
+    ends = [7, 7.0, -3, 2**53, "7", "host", None, float("nan"), [1], 0.5, True, 2**60]
+    records = [{"s": end, "t": {"o": 1}, "at": 5 + i} for i, end in enumerate(ends)]
+    fields = Edges(["s", "t.o", "at"])
+    X = fields.fit(records)
+    assert X[:4, 0].tolist() == [7, 7, -3, 2**53]
+    # blake2b-64 of the text, its first 53 bits.
+    assert X[5, 0] == int.from_bytes(hashlib.blake2b(b"host", digest_size=8).digest()) >> 11
+    assert X[6, 0] == X[7, 0]
+    assert len(set(X[:, 0])) == len(ends) - 2
+    assert (X[:, 1] == 1).all()
+    assert X[:, 2].tolist() == list(range(5, 17))
+    late = [{"s": 1, "t": {"o": 1}, "at": at} for at in ("soon", 1_700_000_000_500, 1e300, None)]
+    assert fields.transform(late)[:, 2].tolist() == [16, 1_700_000_000, 2**53, 2**53]
+    with pytest.raises(DataError, match="none of the first 12 events has the field 'x'"):
+        Edges(["s", "x", "at"]).fit(records)
 
 
 # -- going on -------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from awry.cli.options import literal, names, pairs, param, parameters
 from awry.cli.pipes import outlive_peers
@@ -46,7 +47,11 @@ _DATABASES = ("sqlite", "postgresql")
 @click.option(
     "-d", "--detector", help="Learns from the stream itself; streaming_gaussian by default."
 )
-@click.option("--model", metavar="NAME", help="A model of the service, in place of --detector.")
+@click.option(
+    "--model",
+    metavar="NAME",
+    help="A model of the service, in place of --detector: with its own columns and threshold.",
+)
 @param()
 @click.option(
     "-t",
@@ -67,7 +72,11 @@ _DATABASES = ("sqlite", "postgresql")
     "--schema", metavar="FILE", help="avro: .avsc; protobuf: a descriptor set and #package.Message."
 )
 @click.option("--header", metavar="NAMES", help="csv: the columns, if the file has no header.")
-@click.option("--fields", metavar="NAMES", help="Fields to judge; by default all that can be.")
+@click.option(
+    "--fields",
+    metavar="NAMES",
+    help="Fields to judge; by default all that can be. MIDAS: source, target and time.",
+)
 @click.option("--ignore", metavar="NAMES", help="Fields not to judge.")
 @click.option("--key", metavar="FIELD", help="The card, host or sensor an event is of.")
 @click.option("--per-key", is_flag=True, help="A detector for each key, in place of one for all.")
@@ -87,7 +96,7 @@ _DATABASES = ("sqlite", "postgresql")
     multiple=True,
     metavar="RULE",
     help="burst:FIELD=VALUE,distinct=FIELD,window=60,count=20,least=5 or rate:window=60; "
-    "may be repeated.",
+    "may be repeated. Needs --time.",
 )
 @click.option(
     "--warmup",
@@ -189,17 +198,16 @@ def _settings(database: str | None) -> Settings:
 
 def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) -> Plan:
     from awry.stream.formats import decoder
-    from awry.stream.plan import Plan
+    from awry.stream.plan import WITHOUT_MODEL, Plan
     from awry.stream.rules import make_rule
 
     detector = options["detector"] or "streaming_gaussian"
     model, version = None, None
     if options["model"] is not None:
-        if options["detector"] is not None or options["params"]:
-            raise click.UsageError("--model and --detector cannot be given together")
+        _refuse_beside_model(WITHOUT_MODEL)
         from awry.ops.models import Models
 
-        version, model = Models(store, settings).load(options["model"])
+        version, model = _load(Models(store, settings), options["model"], settings)
     place = names(options["place"])
     if place is not None and len(place) != 2:
         raise click.BadParameter("must be LAT,LON", param_hint="--place")
@@ -229,6 +237,35 @@ def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) 
         rules=tuple(make_rule(rule) for rule in options["rules"]),
         drift=options["drift"],
     )
+
+
+def _refuse_beside_model(names: tuple[str, ...]) -> None:
+    """Refuse options that were given and have no effect beside ``--model``."""
+    context = click.get_current_context()
+    for option in context.command.params:
+        source = context.get_parameter_source(str(option.name))
+        if option.name in names and source is not ParameterSource.DEFAULT:
+            raise click.UsageError(
+                f"{option.opts[-1]} has no effect beside --model, which has its own"
+            )
+
+
+def _load(models: Any, name: str, settings: Settings) -> Any:
+    """The version of a model that is in charge; where there is none, what there is, and where."""
+    import sqlalchemy as sa
+
+    from awry.core.errors import no_such
+    from awry.ops.errors import NotFoundError
+
+    try:
+        return models.load(name)
+    except NotFoundError as error:
+        known = [one["name"] for one in models.list()]
+        remedy = no_such("model", name, known)[1] if known else (
+            "it has no models: name the service's database with --to, --state or AWRY_DATABASE_URL"
+        )  # fmt: skip
+        place = sa.make_url(settings.database_url).render_as_string()
+        raise NotFoundError(f"there is no model {name!r} in {place}", remedy=remedy) from error
 
 
 def _of_the_service(model: str | None, settings: Settings, store: Any) -> dict[str, Any]:
@@ -271,16 +308,13 @@ def _run(worker: Worker, metrics_port: int | None, metrics_host: str, quiet: boo
 
 @contextlib.contextmanager
 def _errors_told(settings: Settings) -> Iterator[None]:
-    """What other programs' failures come to, in a line."""
+    """What a database's failures come to, in a line."""
     import sqlalchemy as sa
 
-    from awry.core.errors import AwryError
     from awry.stream.patience import cannot_write
 
     try:
         yield
-    except AwryError as error:
-        raise click.ClickException(str(error)) from error
     except sa.exc.DBAPIError as error:
         words = cannot_write(error, sa.make_url(settings.database_url))
         raise click.ClickException(

@@ -72,6 +72,8 @@ class Episodes(Configurable):
         found["place"] = max(found["place"], place)
         found["severity"] = max(found["severity"], severity)
         if score > found["score"]:
+            # Not every anomaly is explained: then what was said of the event holds.
+            reasons = reasons or found["reasons"]
             found.update(peak=item, score=score, reasons=reasons, words=words)
         self.open_[name] = found
         if len(self.open_) > self.most:

@@ -87,6 +87,11 @@ class Fields(Configurable):
         self.check_params()
         flat = [flatten(record) for record in records]
         seen = dict.fromkeys(name for record in flat for name in record)
+        if self.names and seen.keys().isdisjoint(self.names):
+            raise DataError(
+                f"none of the first {len(records):,} events has a field {' or '.join(self.names)}",
+                remedy=f"name some of {', '.join(list(seen)[:12])} with --fields",
+            )
         wanted = self.names if self.names is not None else [n for n in seen if n not in self.ignore]
         self.numbers_: list[str] = []
         self.texts_: list[str] = []
@@ -113,11 +118,16 @@ class Fields(Configurable):
     def transform(self, records: Sequence[Record], extra: FloatArray | None = None) -> FloatArray:
         """The rows of the records that come next, each scaled before it is learnt."""
         X = self._values(records, extra)
-        if X.shape[1] != self.mean_.size:
+        if X.shape[1] != self.width:
             raise ModelError(
-                f"the scales are of {self.mean_.size} columns, the records have {X.shape[1]}"
+                f"the scales are of {self.width} columns, the records have {X.shape[1]}"
             )
         return self._scaled(X)
+
+    @property
+    def width(self) -> int:
+        """Columns of a row, the extra ones included."""
+        return self.mean_.size
 
     def columns(self) -> list[str]:
         """Names of the columns, without the extra ones."""

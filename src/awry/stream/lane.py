@@ -18,20 +18,20 @@ from awry import io
 from awry.core.errors import DataError
 from awry.core.inputs import FloatArray
 from awry.core.params import Configurable
-from awry.data import wording
+from awry.stream.edges import Edges
 from awry.stream.episodes import Episode, Episodes
 from awry.stream.features import NAMES, KeyFeatures
 from awry.stream.fields import Fields
 from awry.stream.keys import KeyStore, Spill
+from awry.stream.named import Named
 from awry.stream.plan import Plan, lookup, number, seconds
+from awry.stream.reasons import MOST, Allowance, of_deviations, of_edge
 from awry.stream.records import Batch, Dead, Judged, Position, Record
 from awry.stream.scorers import KeyScorer, ModelScorer, Scorer
 from awry.stream.threshold import OnlineThreshold
 from awry.stream.watermark import Held, Watermark
 
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
-#: Reasons told of an anomaly.
-_REASONS = 3
 
 
 class Checkpoint(Configurable):
@@ -83,17 +83,21 @@ class Lane:
         self.outbox: list[bytes] = []
         self._spill = spill
         self._features = None
-        if plan.key is not None and not plan.per_key and plan.model is None:
+        if plan.key is not None and not (plan.per_key or plan.model or plan.edges):
             self._features = KeyFeatures(plan.capacity, spill)
         self._head: list[Record] = []
         self._head_extra: list[FloatArray] = []
         self._scorer: Scorer | None = None
         self._model: ModelScorer | None = None
+        self._named = Named(plan.named(), plan.warmup, f"{topic}/{partition}")
+        self.fields: Fields | Edges
         if saved is not None:
             self._restore(saved)
             return
         ignore = [n for n in (plan.key, plan.time, *plan.ignore) if n]
-        self.fields = Fields(plan.fields, ignore)
+        names = plan.fields or []
+        self.fields = Edges(names) if plan.edges else Fields(plan.fields, ignore)
+        self._allowance = Allowance()
         self.watermark = Watermark(plan.lateness).start()
         self.threshold = OnlineThreshold(plan.threshold).start()
         self._episodes = Episodes(plan.gap).start()
@@ -141,6 +145,7 @@ class Lane:
     def drain(self) -> None:
         """Judge what was held back for its order: the source has ended."""
         self._judge_held(self.watermark.drain(), [])
+        self._named.end()
 
     def _pass(self, records: list[Record], offsets: list[int], batch: Batch) -> None:
         name, arrived, since = self.plan.time, batch.arrived, batch.since
@@ -172,6 +177,7 @@ class Lane:
         since: FloatArray,
     ) -> None:
         plan, n = self.plan, len(records)
+        self._named.look(records)
         keys = None
         if plan.key is not None:
             keys = [_text(lookup(record, plan.key)) for record in records]
@@ -185,7 +191,7 @@ class Lane:
             if taken < n:
                 assert self._scorer is not None
                 rest = None if extra is None else extra[taken:]
-                scaled = np.zeros((n, self.fields.mean_.size))
+                scaled = np.zeros((n, self.fields.width))
                 scaled[taken:] = self.fields.transform(records[taken:], rest)
                 some = None if keys is None else keys[taken:]
                 scores[taken:] = self._scorer.score(scaled[taken:], some)
@@ -245,21 +251,8 @@ class Lane:
 
     def _tell(self, out: Judged, scaled: FloatArray | None) -> None:
         """Reasons of anomalies, and the events they belong to."""
-        names = [] if scaled is None else [*self.fields.columns(), *NAMES]
+        self._explain(out, scaled)
         for i in np.flatnonzero(out.severity):
-            record = out.records[i]
-            if scaled is not None:
-                row = scaled[i]
-                out.reasons[int(i)] = [
-                    {
-                        "column": names[j],
-                        "value": _words(lookup(record, names[j])),
-                        "typical": f"{row[j]:+.1f} standard deviations from usual",
-                        "share": float(abs(row[j]) / np.abs(row).sum()),
-                    }
-                    for j in np.argsort(-np.abs(row), kind="stable")[:_REASONS]
-                    if abs(row[j]) >= 1.0
-                ]
             self._episode(
                 key=out.keys[i] if out.keys is not None else "",
                 place=float(out.times[i] if self.plan.time is not None else out.offsets[i]),
@@ -269,6 +262,23 @@ class Lane:
                 severity=int(out.severity[i]),
                 reasons=out.reasons.get(int(i), []),
             )
+
+    def _explain(self, out: Judged, scaled: FloatArray | None) -> None:
+        if self._model is not None:
+            chosen = self._allowance.choose(out.severity)
+            if chosen:
+                found = self._model.reasons([out.records[i] for i in chosen], MOST)
+                out.reasons |= dict(zip(chosen, found, strict=True))
+        elif scaled is not None:
+            fields = self.fields
+            names = [] if isinstance(fields, Edges) else [*fields.columns(), *NAMES]
+            for i in np.flatnonzero(out.severity).tolist():
+                record = out.records[i]
+                out.reasons[i] = (
+                    of_edge(record, fields.names[:2])
+                    if isinstance(fields, Edges)
+                    else of_deviations(record, scaled[i], names)
+                )
 
     def _episode(self, **found: Any) -> None:
         episode = self._episodes.add(**found)
@@ -295,7 +305,7 @@ class Lane:
             "fields": self.fields, "watermark": self.watermark, "held": self.watermark.dump(),
             "threshold": self.threshold, "episodes": _encode(list(self._episodes.open_.items())),
             "rules": self._rules, "watch": self._watch, "detector": detector,
-            "version": self.plan.model_version,
+            "version": self.plan.model_version, "allowance": self._allowance.left,
             "head": _encode(self._head), "extra": self._head_extra, "outbox": self.outbox,
             "position": None if self.position is None else _encode(self.position),
         }  # fmt: skip
@@ -313,6 +323,7 @@ class Lane:
         self._episodes = Episodes(self.plan.gap).start()
         self._episodes.open_.update(_decode(parts["episodes"]))
         self._rules, self.outbox = parts["rules"], parts["outbox"]
+        self._allowance = Allowance(parts.get("allowance"))
         # Of another version of the model neither what it learnt nor how it scored holds.
         same = parts.get("version", self.plan.model_version) == self.plan.model_version
         self._watch = self.plan.new_watch()
@@ -344,10 +355,3 @@ def _check_same(before: dict[str, Any], now: dict[str, Any], source: str) -> Non
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value).replace("\0", "\ufffd")
-
-
-def _words(value: Any) -> str:
-    """What a record holds, as a reason tells it."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return wording.number(value)
-    return "missing" if value is None else str(value)

@@ -17,6 +17,11 @@ from awry.model import Model
 from awry.stream.drift_watch import DriftWatch
 from awry.stream.formats import Decoder, decoder
 
+#: Settings of what learns from the stream itself: a fitted model has its own.
+WITHOUT_MODEL = (
+    "detector", "params", "fields", "per_key", "amount", "place", "threshold", "warmup",
+)  # fmt: skip
+
 
 @dataclass
 class Plan:
@@ -26,15 +31,17 @@ class Plan:
     ----------
     detector : str or Detector
         Learns from the stream itself, from its first ``warmup`` records on. An online detector
-        goes on learning; any other stays as it was fitted to these.
+        goes on learning; any other stays as it was fitted to these. It must not be fitted, as
+        what it learnt would be lost; a fitted :class:`~awry.model.Model` is taken as ``model``.
     params : dict
         The detector's parameters.
     model : Judge, optional
-        A fitted model, used in place of ``detector``.
+        A fitted model, used in place of ``detector``, with columns and a threshold of its own: see
+        :data:`WITHOUT_MODEL` for what cannot be given beside it.
     model_name, model_version
         Where the model came from.
     fields : list of str, optional
-        Fields to judge; by default all that can be.
+        Fields to judge; by default all that can be. Of edges (MIDAS) source, target and time.
     key : str, optional
         Field that names the card, host or sensor an event is of. One detector judges all, with
         columns that tell how the event differs from what its key does.
@@ -60,7 +67,7 @@ class Plan:
         :class:`~awry.stream.drift_watch.DriftWatch`; 0 for none.
     """
 
-    detector: str | Detector = "streaming_gaussian"
+    detector: str | Detector | Judge = "streaming_gaussian"
     params: dict[str, Any] = field(default_factory=dict)
     model: Judge | None = None
     model_name: str | None = None
@@ -81,8 +88,16 @@ class Plan:
     decode: Decoder = field(default_factory=decoder)
     rules: tuple[Any, ...] = ()
     drift: int = 0
+    #: Whether the detector judges edges, see :class:`~awry.stream.edges.Edges`.
+    edges: bool = field(init=False, default=False)
 
     def __post_init__(self) -> None:
+        if isinstance(self.detector, Judge):
+            self.model, self.detector = self.detector, "streaming_gaussian"
+        if self.model is not None:
+            self._check_model(self.model)
+        if self.rules and self.time is None:
+            raise ParameterError("a rule needs time: the field that tells when an event happened")
         if self.warmup < 16:
             raise ParameterError(f"warmup must be an integer >= 16, got {self.warmup!r}")
         if self.per_key and self.key is None:
@@ -92,7 +107,32 @@ class Plan:
         if self.drift:
             self.new_watch()
         if self.model is None:
-            self.new_detector()
+            card = self.new_detector().card
+            self.edges = card.family == "edges"
+            if self.edges and len(self.fields or ()) != 3:
+                raise ParameterError(
+                    f"{card.name} judges edges: fields must name source, target and time, "
+                    f"got {self.fields!r}"
+                )
+
+    def _check_model(self, model: Judge) -> None:
+        if not hasattr(model, "detector_"):
+            raise ParameterError("model must be fitted")
+        for name in WITHOUT_MODEL:
+            if getattr(self, name) != getattr(Plan, name, {}):
+                raise ParameterError(f"{name} has no effect beside a model, which has its own")
+
+    def named(self) -> dict[str, str]:
+        """Fields that are named, and the settings that name them."""
+        settings: dict[str, Any] = {
+            "ignore": self.ignore, "fields": self.fields, "place": self.place,
+            "amount": self.amount, "time": self.time, "key": self.key,
+        }  # fmt: skip
+        return {
+            name: setting
+            for setting, given in settings.items()
+            for name in ([given] if isinstance(given, str) else given or ())
+        }
 
     def described(self) -> dict[str, Any]:
         """What shapes the state that is kept, as plain data; what is left at nothing is left out.
@@ -124,9 +164,15 @@ class Plan:
 
     def new_detector(self) -> Detector:
         """The detector before it has seen anything."""
+        assert not isinstance(self.detector, Judge)
         if isinstance(self.detector, Detector):
             from sklearn.base import clone
 
+            if hasattr(self.detector, "decision_scores_"):
+                raise ParameterError(
+                    "detector must not be fitted, as a stream begins with its own first events; "
+                    "give a clone of it, or what awry.fit returns, which judges as it is"
+                )
             made: Detector = clone(self.detector)
         else:
             given = dict(self.params)

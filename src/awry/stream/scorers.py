@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from awry.core.detector import Detector
 from awry.core.errors import DataError
@@ -98,9 +101,7 @@ class ModelScorer:
 
     def judge(self, records: Sequence[Record]) -> tuple[FloatArray, IntArray]:
         """Scores and severities of the records."""
-        flat = [flatten(record) for record in records]
-        # A column that no record of a small batch has is there all the same, and empty.
-        table = as_table({name: [record.get(name) for record in flat] for name in self._names})
+        table = self._table(records)
         if self.learns:
             assert isinstance(self.detector, Online)
             X = self.model.encode(table)
@@ -110,10 +111,24 @@ class ModelScorer:
             scores = self.model.score(table)
         return scores, self.model.severity(scores)
 
+    def reasons(self, records: Sequence[Record], k: int) -> list[list[dict[str, Any]]]:
+        """The ``k`` columns that pushed the score of each record up most, by what is learnt now."""
+        model = self.model
+        if self.learns:
+            model = copy(model)
+            model.detector_ = self.detector
+        return [
+            [asdict(reason) | {"share": float(reason.share)} for reason in row]
+            for row in model.reasons(self._table(records), k)
+        ]
+
+    def _table(self, records: Sequence[Record]) -> pa.Table:
+        flat = [flatten(record) for record in records]
+        # A column that no record of a small batch has is there all the same, and empty.
+        return as_table({name: [record.get(name) for record in flat] for name in self._names})
+
 
 def _copied(detector: Any) -> Detector:
-    from copy import copy
-
     other = copy(detector)
     other.state_ = own_copy(detector.state_)
     return other  # type: ignore[no-any-return]
