@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from awry.core.errors import AwryError
+from awry.cli import app
+from awry.core.errors import AwryError, DataError
+from awry.data.tables import as_table
+from awry.model import Model
+from awry.ops.models import Models
 from awry.ops.posting import RefusedError
+from awry.ops.settings import Settings
+from awry.ops.store import Store
 from awry.stream.address import Address
 from awry.stream.patience import PATIENCE
-from awry.stream.sinks import base
+from awry.stream.sinks import base, open_sink
 from awry.stream.sinks.base import Mark, Message, Sink
 
 MARK = Mark("s", "t", 0, 5)
@@ -74,3 +83,47 @@ def test_one_that_refuses_is_not_asked_again(clock: Clock, monkeypatch: pytest.M
     with pytest.raises(RefusedError):
         sink.deliver([{"id": "1"}], MARK)
     assert clock.now == 0.0
+
+
+def test_standard_output_takes_options(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    sink = open_sink("-?rows=all")
+    assert (sink.name, sink.rows) == ("-", "all")
+    assert sink.wants({"anomaly": False})
+    sink.deliver([{"id": "1", "anomaly": False}], MARK)
+    assert capfdbinary.readouterr().out == b'{"id":"1","anomaly":false}\n'
+    with pytest.raises(DataError, match="- has no option pace"):
+        open_sink("-?pace=2")
+
+
+@pytest.mark.parametrize("text", ["sqlite:///x.db", "postgresql+psycopg://h/d"])
+def test_a_database_is_not_offered_where_it_is_refused(text: str) -> None:
+    with pytest.raises(DataError, match="keeps dead letters by itself") as told:
+        open_sink(text)
+    assert "sqlite" not in str(told.value.remedy)
+    with pytest.raises(DataError, match="with --to also sqlite"):
+        open_sink("amqp://h/q")
+
+
+def test_a_model_that_is_not_there_is_told_with_those_that_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWRY_HOME", str(tmp_path / "home"))
+    kept = f"sqlite:///{tmp_path / 'kept.db'}"
+    command = [
+        "stream",
+        "--from",
+        "generator://iot_sensors?n=1",
+        "--model",
+        "payment",
+        "--to",
+        kept,
+    ]
+    told = str(CliRunner().invoke(app, command).exception)
+    assert told.startswith(f"there is no model 'payment' in {kept}; it has no models: name ")
+    settings = Settings(home=tmp_path / "home", database_url=kept)
+    store = Store(settings)
+    rows = as_table({"amount": np.random.default_rng(0).normal(size=300)})
+    Models(store, settings).add("payments", Model("zscore").fit(rows), about={}, by="me")
+    store.close()
+    told = str(CliRunner().invoke(app, command).exception)
+    assert told == f"there is no model 'payment' in {kept}; did you mean payments?"

@@ -25,9 +25,10 @@ class Address:
 
     @classmethod
     def parse(cls, text: str) -> Address:
-        """Parse an address; ``-`` is standard input or output."""
-        if text == "-":
-            return cls(text, "-", "", None, "", {})
+        """Parse an address; ``-``, with options or without, is standard input or output."""
+        place, _, query = text.partition("?")
+        if place == "-":
+            return cls(text, "-", "", None, "", dict(parse_qsl(query, keep_blank_values=True)))
         if "://" not in text:
             raise DataError(
                 f"{text!r} is no address", remedy="write scheme://…, such as file:///var/log/x.json"
