@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 
+import click
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
+from awry import io
 from awry.cli import app
+from awry.core import registry
 from awry.core.errors import DataError, ModelError
 from awry.detectors.tabular.autoencoder import AutoEncoder
 from awry.detectors.tabular.vae import VAE
@@ -62,10 +66,6 @@ def run(*args):
 
 
 def test_the_command_exports_a_saved_model(tmp_path, capsys):
-    import pandas as pd
-
-    from awry import io
-
     csv, model, onnx = tmp_path / "x.csv", tmp_path / "m.awry", tmp_path / "m.onnx"
     frame = pd.DataFrame(X, columns=["a", "b", "c", "d"]).assign(city=["Rome", "Oslo"] * 150)
     frame.to_csv(csv, index=False)
@@ -84,6 +84,55 @@ def test_the_command_exports_a_saved_model(tmp_path, capsys):
         export.run_onnx(onnx, rows), saved.detector_.decision_function(rows), rtol=1e-4, atol=1e-4
     )
     assert facts["threshold"] == pytest.approx(saved.threshold_)
+    onnx.unlink()
+    run("export", model, "--onnx")
+    assert onnx.is_file()
+    with pytest.raises(click.BadParameter, match="the model itself"):
+        run("export", model, "--onnx", model)
     run("fit", csv, "--save", model, "-d", "ecod")
-    with pytest.raises(DataError, match="ECOD is not a network"):
+    with pytest.raises(DataError, match="the scores of ECOD are not those of one trained network"):
         run("export", model, "--onnx", onnx)
+
+
+def test_all_that_export_are_named_where_others_are_refused():
+    cards = [c for c in registry.cards() if hasattr(registry.get(c.name), "to_onnx")]
+    others = {c.name for c in cards if c.family != "networks"}
+    assert others == {"deep_sad", "devnet", "prenet"}
+    networks = {c.name for c in registry.cards() if c.family == "networks"}
+    assert networks - {c.name for c in cards} == {"online_autoencoder"}
+
+
+@pytest.mark.filterwarnings("ignore:.*are few for a network")
+def test_of_series_the_command_says_windows_and_no_threshold(tmp_path, capsys):
+    at = np.arange(200)
+    times = pd.date_range("2026-01-01", periods=200, freq="min")
+    csv, model = tmp_path / "s.csv", tmp_path / "m.awry"
+    frame = pd.DataFrame({"time": times, "a": np.sin(at / 4), "b": np.cos(at / 4)})
+    frame.to_csv(csv, index=False)
+    setting = ("-d", "lstm_forecaster", "-p", "epochs=1", "-p", "hidden=4", "-p", "window=16")
+    run("fit", csv, "--save", model, *setting)
+    capsys.readouterr()
+    run("export", model, "--onnx")
+    said = capsys.readouterr().out
+    assert "from windows of 16 points x 2 channels to a score each" in said
+    assert "  threshold" not in said
+    assert "smooths" not in said
+    windows = np.random.default_rng(0).normal(size=(5, 16, 2))
+    detector = io.load(model).detector_
+    np.testing.assert_allclose(
+        export.run_onnx(tmp_path / "m.onnx", windows),
+        detector._apply(detector.network_.terms, windows).sum(axis=(1, 2)),
+        rtol=1e-4, atol=1e-4,
+    )  # fmt: skip
+    run("fit", csv, "--save", model, *setting, "-p", "errors=smoothed")
+    capsys.readouterr()
+    run("export", model, "--onnx", "--json")
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["window"] == 16
+    assert "the mean over 105 points" in facts["left_out"]
+    assert "threshold" not in facts
+    frame.melt("time", var_name="host").to_csv(csv, index=False)
+    run("fit", csv, "--save", model, "--by", "host", *setting)
+    assert len(io.load(model).parts_) == 2
+    with pytest.raises(DataError, match="a detector per series"):
+        run("export", model, "--onnx")

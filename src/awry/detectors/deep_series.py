@@ -59,6 +59,8 @@ class DeepSeriesDetector(DeepDetector, SeriesDetector):
     _passes = (3, 100)
     _items = "windows of {d} channels"
     _instead = "sub_pca"
+    #: What is done to the scores of windows' steps that an exported file does not do.
+    _left_out = "what spreads the score of a window over its points"
     constraints = {
         "window": any_of(nothing(), integer(4)),
         "stride": integer(1),
@@ -134,6 +136,9 @@ class DeepSeriesDetector(DeepDetector, SeriesDetector):
 
     def _item_shape(self) -> tuple[int, ...]:
         return (self.window_, self.n_features_in_)
+
+    def _export_facts(self) -> dict[str, Any]:
+        return {"window": self.window_, "left_out": self._left_out}
 
     def _check_items(self, rows: Any) -> FloatArray:
         found = np.asarray(rows, dtype=np.float64)

@@ -132,6 +132,11 @@ class LSTMForecaster(DeepSeriesDetector):
             dropout=self.dropout,
         )
 
+    @property
+    def _left_out(self) -> str:  # type: ignore[override]
+        smoothing = f", and the mean over {self.smoothing:,} points that smooths errors"
+        return super()._left_out + (smoothing if self.errors == "smoothed" else "")
+
     def _terms(self, X: Series, judge: Any = None) -> FloatArray:
         terms = super()._terms(X, judge)
         return _smoothed(terms, self.smoothing) if self.errors == "smoothed" else terms
