@@ -1,9 +1,10 @@
-"""Whether `awry stream` stays as small as it began, at full rate with all it can do switched on.
+"""Whether `awry stream` stays as small as it began, with all it can do switched on.
 
     python benchmarks/stream_soak.py [--minutes 10]
 
-A worker judges what a generator makes, as fast as it can, with a context for each key, events put
-in order, a rule and drift reports, and keeps every score in SQLite. Sampled each second, beside the
+A worker judges what a generator makes, as fast as the machine lets it (below: events and seconds of
+processor), with a context for each key, events put in order, a rule and drift reports, and keeps
+every score in SQLite. Sampled each second, beside the
 private memory that `benchmarks/soak.py` tells of, are SQLite's write-ahead log, which must not grow
 either, and the state of the partition. Of the keys 2,000 are in memory, so that the store of keys
 is full long before the time is over. Flat is a slope that the error, or a megabyte an hour,
