@@ -21,6 +21,9 @@ from awry.series_result import Finding, SeriesEvent
 #: Points, cells of a row and characters of a cell that an extract holds.
 MAX_POINTS, MAX_CELLS, MAX_CHARACTERS = 300, 50, 200
 
+#: Rows around one that are a picture; fewer say no more than their scores do.
+_FEWEST = 5
+
 #: What XML cannot hold.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -90,11 +93,13 @@ def picture(event: dict[str, Any]) -> Picture | None:
         return None
     scores = np.array(extract["scores"], dtype=float)
     known = np.isfinite(scores)
-    if not known.any():
+    if known.sum() < _FEWEST:
         return None
     position = np.array(extract["position"], dtype=float)[known]
     severity = np.array(extract["severity"])[known]
-    chart = score_dots(position, scores[known], severity, threshold, timed=extract["timed"])
+    chart = score_dots(
+        position, scores[known], severity, threshold, timed=extract["timed"], headroom=0.16
+    )
     chart.title = "Scores of the rows around it"
     if extract["timed"] or event["peak"].isdecimal():
         chart.rule(event["start"] if extract["timed"] else float(event["peak"]), "this event")
@@ -118,9 +123,18 @@ def plain_dict(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def score_dots(
-    position: FloatArray, scores: FloatArray, severity: IntArray, threshold: float, *, timed: bool
+    position: FloatArray,
+    scores: FloatArray,
+    severity: IntArray,
+    threshold: float,
+    *,
+    timed: bool,
+    headroom: float = 0.06,
 ) -> Chart:
-    """The scores of rows that are few enough to have a dot each."""
+    """The scores of rows that are few enough to have a dot each.
+
+    With more ``headroom``, a part of the scores' range, a line can have its name above the dots.
+    """
     top = max(float(scores.max()), threshold if np.isfinite(threshold) else -np.inf)
     low = float(scores.min())
     room = 0.06 * (top - low)
@@ -128,7 +142,7 @@ def score_dots(
     chart = Chart(
         "Scores over time" if timed else "Scores over the rows",
         Axis(float(position.min()), float(position.max()), *words),
-        Axis(low - room, top + room, label="score"),
+        Axis(low - room, top + headroom * (top - low), label="score"),
     )
     for level, css in enumerate(SEVERITY_CLASSES):
         pick = severity == level

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,13 @@ import pyarrow.compute as pc
 import sqlalchemy as sa
 from pyarrow import parquet
 
-from awry.core.inputs import FloatArray
+from awry.core.errors import AwryError
+from awry.core.inputs import FloatArray, IntArray
+from awry.data.tables import as_table
+from awry.data.wording import moment
 from awry.ops.errors import OpsError
-from awry.ops.tables import judgements, scores
+from awry.ops.keeper import HOUR, SAMPLED
+from awry.ops.tables import judgements, kept_rows, scores
 
 if TYPE_CHECKING:
     from awry.ops.service import Service
@@ -22,16 +27,60 @@ if TYPE_CHECKING:
 _READ, _COMPARED = 500_000, 100_000
 #: Columns that are compared, and characters of a cell that are told.
 _COLUMNS, _CHARACTERS = 50, 200
+#: Rows kept by a model that are compared, of so many hours before the event.
+_KEPT, _HOURS = 2_000, 7 * 24
 
 
-def of_event(service: Service, event: dict[str, Any], *, count: int = 5) -> list[dict[str, Any]]:
-    """The normal rows nearest to the peak of an event; none where the data are there no more.
+class Beside(NamedTuple):
+    """Normal rows to show beside that of an event.
 
-    Only rows of a table have them: what is normal for a point of a series is what was expected of
-    it, and an event's extract holds that.
+    Attributes
+    ----------
+    rows : list of dict
+        ``row``, a name such as "Row 7", ``distance`` (0 to 1) and ``cells``, the nearest first.
+    words : str
+        Where they are from, or why there are none.
     """
-    if not event["kind"].startswith("row") or not event["peak"].isdecimal():
-        return []
+
+    rows: list[dict[str, Any]]
+    words: str
+
+
+def of_event(service: Service, event: dict[str, Any], *, count: int = 5) -> Beside:
+    """The normal rows nearest to the peak of an event.
+
+    They come from the data set that was judged; where that is gone, or there was none, from what
+    the model judged in those days, and else from what it learnt from. Only rows of a table have
+    them: what is normal for a point of a series is what was expected of it, and an event's extract
+    holds that.
+    """
+    if not event["kind"].startswith("row"):
+        return Beside([], "")
+    gone = ""
+    if event["peak"].isdecimal():
+        found = _in_dataset(service, event, count)
+        if found is not None:
+            return Beside(
+                found, "The rows most like it that were not flagged, by Gower's distance."
+            )
+        gone = "The data set is gone. "
+    model, version = event["model"], event["version"]
+    cells = event["extract"].get("row")
+    if model and cells:
+        for find, where in (
+            (_judged, f"that {model} judged in those days and did not flag"),
+            (_learnt, f"that version {version} of {model} learnt from"),
+        ):
+            rows, names = find(service, event)
+            if rows is not None and (found := _most_like(cells, rows, names, count)):
+                words = f"{gone}Of the rows {where}, those most like it, by Gower's distance."
+                return Beside(found, words)
+    none = "There are no rows any more to compare this one with."
+    return Beside([], gone + none if gone or model else "")
+
+
+def _in_dataset(service: Service, event: dict[str, Any], count: int) -> list[dict[str, Any]] | None:
+    """As :func:`normal_neighbours`, of the data set an event was found in; None if it is gone."""
     with service.store.read() as connection:
         job = connection.scalar(
             sa.select(judgements.c.job).where(judgements.c.id == event["judgement"])
@@ -43,13 +92,67 @@ def of_event(service: Service, event: dict[str, Any], *, count: int = 5) -> list
         )
         flagged = np.array([int(item) for item in items if item.isdecimal()], dtype=np.int64)
     if job is None:
-        return []
+        return None
     try:
         request = service.jobs.get(job)["request"]
         data = service.datasets.path(request["dataset"], request["dataset_id"])
     except OpsError:
+        return None
+    found = normal_neighbours(data, int(event["peak"]), flagged, count=count)
+    return [one | {"row": f"Row {one['row']}"} for one in found]
+
+
+def _judged(service: Service, event: dict[str, Any]) -> tuple[pa.Table | None, list[str]]:
+    """Rows of the days up to an event that its model did not flag, and when each was."""
+    t = kept_rows.c
+    query = (
+        sa.select(t.at, t.row)
+        .where(
+            t.model == event["model"], t.version == event["version"], t.severity == 0,
+            t.priority < SAMPLED, t.hour >= event["start"] // HOUR - _HOURS,
+            t.hour <= event["end"] // HOUR,
+        )
+        .order_by(t.hour.desc(), t.priority.desc())
+        .limit(_KEPT)
+    )  # fmt: skip
+    with service.store.read() as connection:
+        found = connection.execute(query).all()
+    if not found:
+        return None, []
+    return as_table([one.row for one in found]), [moment(one.at // 60 * 60) for one in found]
+
+
+def _learnt(service: Service, event: dict[str, Any]) -> tuple[pa.Table | None, list[str]]:
+    """Rows an event's model learnt from and does not flag, and what they are called."""
+    asked = (event["model"], event["version"])
+    try:
+        rows = service.drift.learnt(*asked)
+        judge = service.models.load(*asked)[1]
+        calm = np.flatnonzero(judge.severity(judge.score(rows)) == 0)
+    except (AwryError, ValueError, pa.ArrowException):  # it is gone, or a model of series
+        return None, []
+    return rows.take(calm), [f"Learnt {n + 1:,}" for n in range(len(calm))]
+
+
+def _most_like(
+    cells: dict[str, str], rows: pa.Table, called: list[str], count: int
+) -> list[dict[str, Any]]:
+    """The ``rows`` that are nearest to a row of which the cells are known as text."""
+    names = [name for name in rows.column_names if name in cells][:_COLUMNS]
+    if not names or not len(rows):
         return []
-    return normal_neighbours(data, int(event["peak"]), flagged, count=count)
+    own = pa.table({n: _read(cells[n], rows.schema.field(n).type) for n in names})
+    both = pa.concat_tables([rows.select(names), own])
+    nearest, apart = _nearest(names, both.column, len(rows), np.arange(len(rows)), count)
+    return _told([called[i] for i in nearest], apart, both.take(nearest))
+
+
+def _read(text: str, kind: pa.DataType) -> pa.Array:
+    """A cell as text, read as its column's kind; missing where it cannot be."""
+    try:
+        return pa.array([None if text == "None" else text], pa.string()).cast(kind)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return pa.nulls(1, kind)
 
 
 def normal_neighbours(
@@ -92,23 +195,36 @@ def normal_neighbours(
     if not len(places):
         return []
     own = int(np.flatnonzero(numbers == row)[0])
+
+    def column(name: str) -> pa.ChunkedArray:  # one at a time: memory stays at the largest
+        return file.read_row_groups(groups, columns=[name]).column(0)
+
+    nearest, apart = _nearest(names, column, own, places, count)
+    there = places[nearest]
+    table = pa.table({name: column(name).take(there) for name in names})
+    return _told(numbers[there].tolist(), apart, table)
+
+
+def _nearest(
+    names: list[str], column: Callable[[str], pa.ChunkedArray], own: int, places: IntArray,
+    count: int,
+) -> tuple[IntArray, FloatArray]:  # fmt: skip
+    """Which of ``places`` are nearest to the place ``own``, and by which distance."""
     apart = np.zeros(len(places))
-    for name in names:  # one at a time: memory stays at the largest
-        apart += _apart(file.read_row_groups(groups, columns=[name]).column(0), own, places)
+    for name in names:
+        apart += _apart(column(name), own, places)
     nearest = np.argsort(apart, kind="stable")[:count]
-    table = pa.table(
-        {
-            name: file.read_row_groups(groups, columns=[name]).column(0).take(places[nearest])
-            for name in names
-        }
-    )
+    return nearest, apart[nearest] / len(names)
+
+
+def _told(called: list[Any], apart: FloatArray, rows: pa.Table) -> list[dict[str, Any]]:
     return [
         {
-            "row": int(numbers[places[at]]),
-            "distance": float(apart[at] / len(names)),
-            "cells": {name: str(value)[:_CHARACTERS] for name, value in cells.items()},
+            "row": name,
+            "distance": distance,
+            "cells": {column: str(value)[:_CHARACTERS] for column, value in cells.items()},
         }
-        for at, cells in zip(nearest.tolist(), table.to_pylist(), strict=True)
+        for name, distance, cells in zip(called, apart.tolist(), rows.to_pylist(), strict=True)
     ]
 
 

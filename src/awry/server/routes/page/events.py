@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request, Response
 from awry.ops import extracts, neighbours
 from awry.server.auth import Reader, TheService, Writer
 from awry.server.event_schemas import AtLeast, Cursor, Number, Source, Status
-from awry.server.pages.render import PageRoute, go, query, show
+from awry.server.pages.render import PageRoute, called, go, query, show
 from awry.server.routes.page import forms
 
 router = APIRouter(route_class=PageRoute)
@@ -57,7 +57,8 @@ def event(id: Number, request: Request, service: TheService, _: Reader) -> Respo
         request,
         "event.html",
         event=one,
-        peak=one["peak"].removesuffix(".000000").replace("T", " "),
+        # A place in a request or a topic says nothing to people.
+        peak="" if "/" in one["peak"] else one["peak"].removesuffix(".000000").replace("T", " "),
         channels=extract.get("channels", []),
         points=_points(extract) if extract.get("kind") == "series" else [],
         **seen(service, one),
@@ -83,26 +84,23 @@ def seen(service: TheService, one: dict[str, Any]) -> dict[str, Any]:
     cells = one["extract"].get("row") or {}
     blamed = [reason["column"] for reason in one["reasons"] if reason["column"] in cells]
     picture = extracts.picture(one)
+    beside = neighbours.of_event(service, one, count=_BESIDE)
     return {
         "title": _title(one),
         "rows": one["kind"].startswith("row"),
         "cells": cells,
         "heavy": _heavy(one),
         "order": [*blamed, *(name for name in cells if name not in blamed)],
-        "neighbours": neighbours.of_event(service, one, count=_BESIDE),
+        "neighbours": beside.rows,
+        "beside_words": beside.words,
         "picture": picture and picture.html(),
     }
 
 
 def _title(one: dict[str, Any]) -> str:
     named = " and ".join(_heavy(one)[:2])
-    if one["kind"] == "row":
-        what = f"Row {one['peak']}"
-    elif one["kind"] == "rows":
-        what = f"{one['items']:,} rows around {one['peak']}"
-    else:
-        return one["kind"].capitalize() + (f" of {named}" if named else "")
-    return what + (f": unusual {named}" if named else "")
+    joined = ": unusual " if one["kind"].startswith("row") else " of "
+    return called(one) + (joined + named if named else "")
 
 
 def _heavy(one: dict[str, Any]) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from fastapi import APIRouter, Request, Response
 
-from awry.ops.overview import Rates
 from awry.server.auth import Reader, TheService, Writer
 from awry.server.event_schemas import Number
 from awry.server.pages import pictures
@@ -30,8 +29,8 @@ def overview(request: Request, service: TheService, _: Reader) -> Response:
     return show(
         request,
         "overview.html",
-        sources=[one | _pictured(service.overview.rates(one["source"]))
-                 | {"drift": drift.get(one["source"])} for one in known],
+        sources=[one | _pictured(service, one["source"]) | {"drift": drift.get(one["source"])}
+                 for one in known],
         datasets=sorted(service.datasets.list(), key=lambda one: -one["created"]),
         models=service.models.list(),
         incidents=incidents.rows,
@@ -52,9 +51,15 @@ def acknowledge(id: Number, service: TheService, caller: Writer, _: forms.Form) 
     return go("/", done="seen_to")
 
 
-def _pictured(rates: Rates) -> dict[str, Any]:
+def _pictured(service: TheService, source: str) -> dict[str, Any]:
+    rates = service.overview.rates(source)
     picture = pictures.rates(rates, bare=True)
     if picture is None:
-        return {"picture": None, "span": ""}
+        # Rows of a data set without times are all of the hour in which they were judged.
+        batch = service.overview.latest(source) is not None
+        return {
+            "picture": None,
+            "span": "no times in these data" if batch else "less than two hours so far",
+        }
     first, last = float(np.min(rates.at)), float(np.max(rates.at)) + 3600
     return {"picture": picture, "span": f"{when(first)} to {when(last)}"}
