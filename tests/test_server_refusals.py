@@ -175,3 +175,94 @@ def test_a_golden_row_that_cannot_be_judged_is_refused(http: TestClient, client:
     assert http.get("/models/pay/golden").json()["rows"] == 0
     kept = http.post("/models/pay/golden", json={"data": [ROW], "labels": [0]}).json()
     assert (kept["rows"], kept["recall"]) == (1, None)
+
+
+# -- requests that are none -----------------------------------------------------------------------
+
+HEADS = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "detail", "remedy"),
+    [
+        (b"{", 400, "line 1 column 2", "send JSON"),
+        (b'{"data": [{"a": NaN}]}', 400, "use null", "send JSON"),
+        (b'{"name": "\xff"}', 400, "not UTF-8", "UTF-8"),
+        (b'{"data": [{"a": ' + b"1" * 5_000 + b"}]}", 400, "more than 4,300 digits", "shorter"),
+        (b'{"data": [{"a": "\\ud800"}]}', 400, "surrogate", "whole characters"),
+        (b"[" * 500 + b"]" * 500, 413, "nested more than 8 deep", "nest it less"),
+        (b" " * 200_000, 413, "larger than 100,000 bytes", "send less"),
+    ],
+)
+def test_a_body_that_is_none_comes_back_with_a_remedy(
+    http: TestClient, content: bytes, status: int, detail: str, remedy: str
+) -> None:
+    told = problem(http.post("/models", content=content, headers=HEADS), status)
+    assert detail in told["detail"]
+    assert remedy in told["remedy"]
+    assert "sys." not in told["detail"]
+
+
+def test_keys_rates_and_routes_come_with_a_remedy(tmp_path: Any) -> None:
+    made = Settings(home=tmp_path, require_key=True, rate=0.01, burst=3)
+    with TestClient(create_app(made), LOCAL) as asked:
+        key = asked.app.state.service.keys.create("reader", "read")  # type: ignore[attr-defined]
+        assert "awry keys create" in problem(asked.get("/models"), 401)["remedy"]
+        asked.headers["X-API-Key"] = key
+        assert "--role" in problem(asked.get("/audit"), 403)["remedy"]
+        assert "openapi" in problem(asked.get("/nowhere"), 404)["remedy"]
+        assert "openapi" in problem(asked.patch("/models"), 405)["remedy"]
+        assert "Retry-After" in problem(asked.get("/models"), 429)["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "field", "remedy"),
+    [
+        ("GET", "/jobs/x", None, "id", "GET /jobs"),
+        ("GET", "/models/..x", None, "name", "letters"),
+        ("GET", "/events?source=%00", None, "source", "NUL"),
+        ("GET", "/rates?source=%00", None, "source", "NUL"),
+        ("PUT", "/alerts/rules", {"rules": [{"name": "a", "kind": "event", "quiet": [
+            {"start": "25:99", "end": "07:00"}]}]}, "rules.0.quiet.0.start", "22:00"),
+        ("POST", "/models/pay/promote", {"version": True}, "version", "a whole number"),
+        ("POST", "/models/pay/promote", {"version": "1"}, "version", "without quotes"),
+        ("POST", "/models/pay/promote", {"version": 1.0}, "version", "a whole number"),
+        ("POST", "/models/pay/golden", {"data": [{}], "labels": [True]}, "labels.0", "whole"),
+        ("POST", "/detect", {"data": [{}], "version": True}, "version", "a whole number"),
+        ("POST", "/detect", {"data": [{}], "threshold": True}, "threshold", ""),
+        ("POST", "/detect", {"data": [{}], "explain": "yes"}, "explain", "true or false"),
+        ("GET", "/alerts?state=nope", None, "state", "give 'firing' or 'resolved'"),
+    ],
+)  # fmt: skip
+def test_a_field_that_is_wrong_comes_with_its_own_remedy(
+    http: TestClient, client: Client, method: str, path: str, body: Any, field: str, remedy: str
+) -> None:
+    told = problem(http.request(method, path, json=body), 422)
+    assert told["field"] == field
+    assert remedy in told["remedy"]
+
+
+def test_a_parameter_that_is_not_known_is_refused(http: TestClient, client: Client) -> None:
+    for path in ("/anomalies", "/events", "/incidents", "/alerts", "/v1/jobs", "/drift/payments"):
+        told = problem(http.get(path, params={"limi": 1}), 422)
+        assert (told["field"], told["remedy"]) == ("limi", "did you mean limit?")
+        assert http.get(path, params={"limit": 1}).status_code == 200
+    told = problem(http.get("/models", params={"page": 2}), 422)
+    assert (told["field"], told["remedy"]) == ("page", "leave it out: there are none")
+
+
+# -- jobs -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["dataset", "dataset_name"])
+def test_a_data_set_is_named_either_way_and_a_job_that_is_done_says_so(
+    http: TestClient, client: Client, name: str
+) -> None:
+    trained = http.post("/models", json={"name": f"by-{name.replace('_', '-')}", name: "payments"})
+    judged = http.post("/detect/batch", json={name: "payments", "method": "ecod"})
+    for answer in (trained, judged):
+        assert answer.status_code == 202, answer.text
+        told = client.wait(answer.json()["id"], every=0.02)["progress"]
+        assert told["done"] == told["total"] > 0
+    both = {"dataset": "payments", "dataset_name": "payments", "name": "x"}
+    assert problem(http.post("/models", json=both), 422)["remedy"] == "leave it out"

@@ -73,11 +73,15 @@ class Job:
     def settle(self, connection: sa.Connection, result: dict[str, Any]) -> None:
         """Mark the job done, in the transaction that keeps what it made."""
         held = jobs.update().where(*_held(self), jobs.c.cancel.is_(False))
+        whole = self.progress
+        if whole is not None and whole["total"] is not None:
+            whole = {**whole, "done": whole["total"]}
         row = connection.execute(
             held.values(
-                state="done", result=plain(result), finished=time.time(), lease=None, error=None
+                state="done", result=plain(result), finished=time.time(), lease=None, error=None,
+                progress=whole,
             )
-        )
+        )  # fmt: skip
         if row.rowcount != 1:
             raise _StoppedError
 

@@ -7,6 +7,7 @@ import re
 from awry.ops.errors import UnfitError
 
 PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}$"
+REMEDY = "use up to 100 letters, digits, dots, dashes and underscores, a letter or digit first"
 _NAME = re.compile(PATTERN.removesuffix("$") + r"\Z")
 
 
@@ -22,7 +23,6 @@ def check_name(name: str, field: str = "name") -> str:
         raise UnfitError(
             "is no name",
             field=field,
-            remedy="use up to 100 letters, digits, dots, dashes and underscores, a letter or "
-            "digit first",
+            remedy=REMEDY,
         )
     return name

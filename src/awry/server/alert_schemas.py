@@ -9,19 +9,19 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from awry.ops.alert_rules import MOST
 from awry.ops.conditions import Firing, level_of
-from awry.server.event_schemas import _TEXT, Severity, _Moment, _Page
-from awry.server.schemas import Asked, Finite, Name
+from awry.server.event_schemas import Severity, _Moment, _Page
+from awry.server.schemas import CLOCK_PATTERN, TEXT_PATTERN, Asked, Finite, Name
 
 State = Literal["firing", "resolved"]
 DeliveryState = Literal["waiting", "done", "dead"]
 RuleName = Annotated[
-    str | None, Query(max_length=100, pattern=_TEXT, description="Name of the rule.")
+    str | None, Query(max_length=100, pattern=TEXT_PATTERN, description="Name of the rule.")
 ]
-SinkName = Annotated[str | None, Query(max_length=100, pattern=_TEXT)]
+SinkName = Annotated[str | None, Query(max_length=100, pattern=TEXT_PATTERN)]
 
-_Clock = Annotated[str, Field(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$", examples=["22:00"])]
+_Clock = Annotated[str, Field(pattern=CLOCK_PATTERN, examples=["22:00"])]
 _Seconds = Annotated[Finite, Field(ge=0, le=366 * 86_400)]
-_Label = Annotated[str, Field(max_length=2_000, pattern=_TEXT)]
+_Label = Annotated[str, Field(max_length=2_000, pattern=TEXT_PATTERN)]
 
 
 class Quiet(Asked):
@@ -29,7 +29,9 @@ class Quiet(Asked):
 
     start: _Clock
     end: _Clock
-    zone: str = Field(default="UTC", max_length=100, pattern=_TEXT, examples=["Europe/Berlin"])
+    zone: str = Field(
+        default="UTC", max_length=100, pattern=TEXT_PATTERN, examples=["Europe/Berlin"]
+    )
     days: list[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]] | None = Field(
         default=None, max_length=7, description="On which they start; every day by default."
     )
@@ -38,8 +40,8 @@ class Quiet(Asked):
 class Rule(Asked):
     name: Name
     kind: Literal["event", "rate", "no_data", "drift", "stale"]
-    source: str | None = Field(default=None, max_length=200, pattern=_TEXT)
-    model: str | None = Field(default=None, max_length=100, pattern=_TEXT)
+    source: str | None = Field(default=None, max_length=200, pattern=TEXT_PATTERN)
+    model: str | None = Field(default=None, max_length=100, pattern=TEXT_PATTERN)
     window: Finite = Field(
         default=900, ge=1, le=366 * 86_400, description="Seconds that are looked at."
     )

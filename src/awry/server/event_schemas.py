@@ -8,14 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import Path, Query
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from awry.server.schemas import Asked, Reason
+from awry.server.schemas import TEXT_PATTERN, Asked, Reason
 
 Severity = Literal["warning", "critical", "emergency"]
 Status = Literal["open", "acknowledged", "resolved"]
 Verdict = Literal["confirmed", "false_alarm"]
-
-#: Text without NUL, which databases do not take.
-_TEXT = r"^[^\x00]*$"
 
 
 def _utc(value: datetime) -> datetime:
@@ -34,7 +31,7 @@ Until = Annotated[
 Source = Annotated[
     str | None,
     Query(
-        pattern=_TEXT, max_length=200, examples=["payments-2024"],
+        pattern=TEXT_PATTERN, max_length=200, examples=["payments-2024"],
         description="The data set, the stream, or the model that requests asked.",
     ),
 ]  # fmt: skip
@@ -42,10 +39,15 @@ AtLeast = Annotated[Severity | None, Query(description="This severity or a grave
 Feature = Annotated[
     str | None,
     Query(
-        pattern=_TEXT, max_length=300, description="A column that shows it.", examples=["amount"]
+        pattern=TEXT_PATTERN,
+        max_length=300,
+        description="A column that shows it.",
+        examples=["amount"],
     ),
 ]
-ModelName = Annotated[str | None, Query(pattern=_TEXT, max_length=100, examples=["payments"])]
+ModelName = Annotated[
+    str | None, Query(pattern=TEXT_PATTERN, max_length=100, examples=["payments"])
+]
 Cursor = Annotated[
     str | None, Query(max_length=200, description="`next` of the page before this one.")
 ]
@@ -190,7 +192,7 @@ class Rate(LiveRate):
 
 class FeedbackRequest(Asked):
     verdict: Verdict
-    note: str = Field(default="", max_length=2_000, pattern=_TEXT)
+    note: str = Field(default="", max_length=2_000, pattern=TEXT_PATTERN)
 
     model_config = ConfigDict(
         extra="forbid",

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from awry.server.schemas import Asked, Column, Finite, Name, Version
+from awry.server.schemas import TEXT_PATTERN, Asked, Column, Finite, Name, Version
 
-Text = Annotated[str, Field(max_length=1_000, pattern=r"^[^\x00]*$")]
+Text = Annotated[str, Field(max_length=1_000, pattern=TEXT_PATTERN)]
 
 
 class ShadowRequest(Asked):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 from awry.ops.names import PATTERN
 
@@ -24,15 +24,22 @@ Threshold = Annotated[
 Column = Annotated[str, Field(max_length=1_000)]
 Columns = Annotated[list[Column], Field(max_length=1_000)]
 
+JOB_PATTERN = "^[0-9a-f]{32}$"
+#: Text without NUL, which databases do not take.
+TEXT_PATTERN = r"^[^\x00]*$"
+#: The same, and not empty.
+SOME_TEXT_PATTERN = r"^[^\x00]+$"
+CLOCK_PATTERN = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
+
 NameInPath = Annotated[str, Path(pattern=PATTERN, examples=["payments"])]
 VersionInPath = Annotated[int, Path(ge=1, le=2**31 - 1)]
-JobId = Annotated[str, Path(pattern="^[0-9a-f]{32}$")]
+JobId = Annotated[str, Path(pattern=JOB_PATTERN)]
 
 
 class Asked(BaseModel):
-    """A request: what is not known is refused."""
+    """A request: what is not known is refused, and what is of another type, as true for 1."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class DetectRequest(Asked):
@@ -73,7 +80,10 @@ class Settings(Asked):
 
 class TrainRequest(Settings):
     name: Name
-    dataset: Name = Field(description="The data set to learn from.")
+    dataset: Name = Field(
+        description="The data set to learn from; `dataset_name` says the same.",
+        validation_alias=AliasChoices("dataset", "dataset_name"),
+    )
     promote: bool = Field(default=False, description="Put the new version in charge at once.")
 
     model_config = ConfigDict(
@@ -87,7 +97,10 @@ class TrainRequest(Settings):
 
 
 class BatchRequest(Settings):
-    dataset: Name = Field(alias="dataset_name")
+    dataset: Name = Field(
+        description="The data set to judge; `dataset` says the same.",
+        validation_alias=AliasChoices("dataset_name", "dataset"),
+    )
     model: Name | None = Field(default=None, description="The model that is to answer.")
     version: Version | None = None
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter
 
+from awry.core.plain import plain
 from awry.server.alert_schemas import (
     Alert,
     AlertPage,
@@ -27,14 +28,14 @@ router = APIRouter(prefix="/alerts", tags=["alerts"], route_class=StrictRoute)
 
 @router.get("/rules", response_model=Rules, summary="The rules of alerts")
 def rules(service: TheService, _: Reader) -> Any:
-    return {"rules": [rule.save() for rule in service.alerts.rules()]}
+    return {"rules": [plain(rule.save()) for rule in service.alerts.rules()]}
 
 
 @router.put("/rules", response_model=Rules, summary="Put rules in the place of all there are")
 def set_rules(asked: Rules, service: TheService, caller: Admin) -> Any:
     """What a rule fired that is there no longer is over."""
     given = [rule.model_dump() for rule in asked.rules]
-    return {"rules": [rule.save() for rule in service.alerts.set_rules(given, by=caller.id)]}
+    return {"rules": [plain(rule.save()) for rule in service.alerts.set_rules(given, by=caller.id)]}
 
 
 @router.get("", response_model=AlertPage, summary="Alerts, those that began last first")

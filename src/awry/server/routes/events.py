@@ -34,6 +34,7 @@ from awry.server.event_schemas import (
     Until,
     seconds,
 )
+from awry.server.schemas import SOME_TEXT_PATTERN
 
 router = APIRouter(tags=["findings"], route_class=StrictRoute)
 
@@ -144,7 +145,7 @@ def incidents(
 def rates(
     service: TheService,
     _: Reader,
-    source: Annotated[str, Query(pattern=r"^[^\x00]+$", max_length=200, examples=["payments"])],
+    source: Annotated[str, Query(pattern=SOME_TEXT_PATTERN, max_length=200, examples=["payments"])],
     since: Since = None,
     until: Until = None,
 ) -> Any:
@@ -159,7 +160,7 @@ def rates(
 def rates_now(
     service: TheService,
     _: Reader,
-    source: Annotated[str, Query(pattern=r"^[^\x00]+$", max_length=200, examples=["payments"])],
+    source: Annotated[str, Query(pattern=SOME_TEXT_PATTERN, max_length=200, examples=["payments"])],
     minutes: Annotated[int, Query(ge=1, le=live.MINUTES)] = 5,
 ) -> Any:
     """Of requests, in all processes that share Redis; of this one alone without it."""
