@@ -20,6 +20,7 @@ from awry.detectors.tabular.ecod import ECOD
 from awry.kernels import key_features, online_scale
 from awry.model import Model
 from awry.stream.edges import Edges
+from awry.stream.episodes import Episodes
 from awry.stream.features import KeyFeatures
 from awry.stream.fields import Fields
 from awry.stream.formats import decoder
@@ -467,6 +468,15 @@ def test_a_model_says_why(detector: str) -> None:
         assert [v.offset for v in planted] == [100, 200, 300, 400]
         assert [v.reasons[0]["column"] for v in planted] == ["a"] * 4
         assert all(0.0 < why["share"] <= 1.0 for v in odd for why in v.reasons)
+
+
+def test_an_event_has_the_reasons_of_one_that_is_explained() -> None:
+    episodes, why = Episodes(gap=9.0).start(), [{"column": "a"}]
+    for i, (score, reasons) in enumerate([(5.0, []), (3.0, why), (7.0, [])]):
+        found = episodes.add(
+            key="", place=1.0 + i, at=1.0 + i, item=i, score=score, severity=1, reasons=reasons
+        )
+    assert (found["peak"], found["reasons"]) == (2, why)
 
 
 def test_explanations_are_as_many_as_events_allow() -> None:

@@ -73,8 +73,9 @@ class Episodes(Configurable):
         found["severity"] = max(found["severity"], severity)
         if score > found["score"]:
             # Not every anomaly is explained: then what was said of the event holds.
-            reasons = reasons or found["reasons"]
-            found.update(peak=item, score=score, reasons=reasons, words=words)
+            told = reasons or found["reasons"]
+            found.update(peak=item, score=score, reasons=told, words=words)
+        found["reasons"] = found["reasons"] or reasons
         self.open_[name] = found
         if len(self.open_) > self.most:
             self.open_.pop(next(iter(self.open_)))
