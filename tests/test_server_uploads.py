@@ -134,3 +134,51 @@ def test_what_is_far_larger_unpacked(http: TestClient) -> None:
         refused_or_whole(http, answer)
         # The whole of it would have taken twice as much.
         assert peak() - before < 8 * MOST, name
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "arrow", "arrow-stream", "json", "jsonl"])
+def test_columns_are_counted_before_they_are_looked_at(
+    http: TestClient, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    most = http.app.state.service.settings.max_columns  # type: ignore[attr-defined]
+
+    def looked(*_: object, **__: object) -> None:
+        raise AssertionError("a column was looked at")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("awry.data.parse.settle", looked)
+        patch.setattr("awry.data.readers.objects.from_values", looked)
+        patch.setattr("awry.data.readers.columnar.plain_batch", looked)
+        answer = upload(http, wide(most + 1, kind))
+    assert answer.status_code == 413, answer.text
+    assert f"{most + 1:,} columns" in answer.json()["detail"]
+    assert answer.json()["remedy"]
+    assert files(http) == []
+
+
+def wide(columns: int, kind: str) -> bytes:
+    """A file of one row."""
+    row = {f"c{i}": i / 2 for i in range(columns)}
+    if kind == "csv":
+        return f"{','.join(row)}\n{','.join(map(str, row.values()))}\n".encode()
+    if kind in ("json", "jsonl"):
+        return json.dumps([row] if kind == "json" else row).encode() + b"\n"
+    table, out = pa.Table.from_pylist([row]), io.BytesIO()
+    if kind == "parquet":
+        parquet.write_table(table, out)
+    else:
+        make = pa.ipc.new_stream if kind == "arrow-stream" else pa.ipc.new_file
+        with make(out, table.schema) as writer:
+            writer.write_table(table)
+    return out.getvalue()
+
+
+def test_as_many_columns_as_are_allowed_are_kept(tmp_path: Path) -> None:
+    with TestClient(
+        create_app(Settings(home=tmp_path, workers=0, max_columns=3)), "http://localhost"
+    ) as http:
+        assert upload(http, wide(3, "csv")).status_code == 201
+        http.delete("/datasets/fuzz")
+        # One long line among others makes no wide table.
+        long = b"a,b,c\n1,2,3\n4,5,6,7,8,9\n7,8,9\n"
+        assert upload(http, long).status_code == 201

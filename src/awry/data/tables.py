@@ -109,12 +109,17 @@ def flatten(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return out
 
 
+def keys_of(rows: list[dict[str, Any]]) -> list[str]:
+    """All keys of ``rows`` in the order they first appear."""
+    return list(dict.fromkeys(key for row in rows for key in row))
+
+
 def columns_of(
     rows: list[dict[str, Any]], names: list[str] | None = None
 ) -> tuple[list[str], list[list[Any]]]:
     """Rows as columns, under ``names`` or all keys in the order they first appear."""
     if names is None:
-        names = list(dict.fromkeys(key for row in rows for key in row))
+        names = keys_of(rows)
     return names, [[row.get(name) for row in rows] for name in names]
 
 

@@ -17,7 +17,7 @@ from pyarrow import parquet
 from awry.core.errors import DataError
 from awry.core.plain import plain
 from awry.data.columns import profile
-from awry.data.readers import Source, open_source
+from awry.data.readers import Source, TooWideError, open_source
 from awry.ops.audit import note as write_down
 from awry.ops.blame import unfit
 from awry.ops.errors import ConflictError, DamagedError, NotFoundError, TooLargeError
@@ -62,7 +62,7 @@ class Datasets:
         draft = self._folder / f".{key}"
         try:
             with unfit("file"):
-                source = open_source(file, format=format)
+                source = self._open(file, format)
                 size = self._write(source, draft)
                 if not source.rows_read:
                     raise DataError("holds no rows", source=name, remedy="give at least a few")
@@ -91,11 +91,16 @@ class Datasets:
             raise
         return self.get(name)
 
+    def _open(self, file: IO[bytes], format: str | None) -> Source:
+        most = self._settings.max_columns
+        try:
+            return open_source(file, format=format, max_columns=most)
+        except TooWideError as error:
+            raise _too_many("columns", error.columns, most) from error
+
     def _write(self, source: Source, draft: Path) -> int:
         """Write the rows of ``source``, as many as are allowed; the bytes they take."""
         limits, size = self._settings, 0
-        if len(source.columns) > limits.max_columns:
-            raise _too_many("columns", len(source.columns), limits.max_columns)
         with parquet.ParquetWriter(draft, source.schema, compression="zstd") as writer:
             for batch in source.batches():
                 size += batch.nbytes

@@ -39,11 +39,13 @@ def blocks(
     delimiter: str | None = None,
     header: bool | None = None,
     encoding: str | None = None,
+    max_columns: int | None = None,
 ) -> Iterator[Block]:
     """Yield the rows of ``stream`` as blocks of text columns, at least one, maybe empty."""
     chunks = _utf8(stream, name, problems, encoding)
     first = next(chunks)
-    dialect = sniff(first.decode("utf-8", "replace"), problems, delimiter, header)
+    text = first.decode("utf-8", "replace")
+    dialect = sniff(text, problems, delimiter, header, max_columns)
     grammar = _Grammar(dialect)
     skipped = sum(map(len, first.splitlines(keepends=True)[: dialect.skip])) if dialect.skip else 0
     chunks = itertools.chain([first[skipped:]], chunks)

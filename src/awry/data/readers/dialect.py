@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from awry.data import parse
 from awry.data.problems import Problems
+from awry.data.readers.blocks import check_width
 from awry.data.tables import unique_names
 
 #: Of two that cut equally well the earlier is taken: a comma may be a decimal mark or punctuation.
@@ -36,7 +37,11 @@ class Dialect:
 
 
 def sniff(
-    text: str, problems: Problems, delimiter: str | None = None, header: bool | None = None
+    text: str,
+    problems: Problems,
+    delimiter: str | None = None,
+    header: bool | None = None,
+    max_columns: int | None = None,
 ) -> Dialect:
     """Work out the dialect of the file that begins with ``text`` (whole records).
 
@@ -53,6 +58,7 @@ def sniff(
     if not rows:
         return Dialect(SINGLE, ["column_1"], False, start)
     width = _width([row for _, row in rows])
+    check_width(width, max_columns)
     while len(rows) > 1 and _is_title(rows[0][1], [row for _, row in rows[1:]], width):
         line, title = rows.pop(0)
         problems.add("stands before the header", line=line, text=delimiter.join(title))

@@ -17,8 +17,8 @@ import pyarrow as pa
 from awry.core.errors import DataError
 from awry.data.problems import Problems
 from awry.data.readers import streams
-from awry.data.readers.blocks import Block
-from awry.data.tables import columns_of, flatten, from_values, unique_names
+from awry.data.readers.blocks import Block, check_width
+from awry.data.tables import columns_of, flatten, from_values, keys_of, unique_names
 
 _CHUNK = 1 << 20
 _ROWS = 1 << 14
@@ -28,7 +28,9 @@ _BLANKS = " \t\r\n\ufeff"
 Located = tuple[Any, int]
 
 
-def blocks(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Block]:
+def blocks(
+    stream: IO[bytes], name: str, problems: Problems, *, max_columns: int | None = None
+) -> Iterator[Block]:
     """Yield the objects of ``stream`` as blocks; a column is one the first block has."""
     text = _text(stream, name)
     keys: list[str] | None = None
@@ -36,7 +38,9 @@ def blocks(stream: IO[bytes], name: str, problems: Problems) -> Iterator[Block]:
     while chunk := list(itertools.islice(found, _ROWS)):
         rows, lines = [row for row, _ in chunk], [line for _, line in chunk]
         if keys is None:
-            keys, columns = columns_of(rows)
+            keys = keys_of(rows)
+            check_width(len(keys), max_columns)
+            columns = columns_of(rows, keys)[1]
             names = unique_names(keys)
         else:
             columns = columns_of(rows, keys)[1]

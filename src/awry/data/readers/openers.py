@@ -72,11 +72,19 @@ class File:
         Rows to read at a time, where the format lets one choose.
     options : dict
         For CSV: ``delimiter``, ``header``, ``encoding``.
+    max_columns : int, optional
+        More are refused.
     """
 
     def __init__(
-        self, path: str | IO[bytes], asked: str | None, batch_rows: int, options: dict[str, Any]
+        self,
+        path: str | IO[bytes],
+        asked: str | None,
+        batch_rows: int,
+        options: dict[str, Any],
+        max_columns: int | None = None,
     ) -> None:
+        self.max_columns = max_columns
         self.path, self.asked, self.batch_rows, self.options = path, asked, batch_rows, options
         self.name = _name(path)
         self.once = path == "-" or not isinstance(path, str)
@@ -88,14 +96,18 @@ class File:
         with streams.open_bytes(self.path, self.name, self._watch) as stream:
             found = streams.sniff(stream.peek(streams.HEAD), self.name)
             self.format = self._settle(found.removesuffix("-stream"), problems)
+            most = self.max_columns
             if self.format == "parquet":
-                yield from columnar.parquet(stream, self.name, self.batch_rows)
+                yield from columnar.parquet(stream, self.name, self.batch_rows, most)
             elif self.format == "arrow":
-                yield from columnar.arrow(stream, self.name, streaming=found == "arrow-stream")
+                streaming = found == "arrow-stream"
+                yield from columnar.arrow(stream, self.name, streaming=streaming, max_columns=most)
             elif self.format == "json":
-                yield from objects.blocks(stream, self.name, problems)
+                yield from objects.blocks(stream, self.name, problems, max_columns=most)
             else:
-                yield from delimited.blocks(stream, self.name, problems, **self.options)
+                yield from delimited.blocks(
+                    stream, self.name, problems, **self.options, max_columns=most
+                )
 
     def _settle(self, found: str, problems: Problems) -> str:
         """The reader for what was asked for, what the file holds and what it is called."""

@@ -122,6 +122,7 @@ def open_source(
     delimiter: str | None = None,
     header: bool | None = None,
     encoding: str | None = None,
+    max_columns: int | None = None,
 ) -> Source:
     """Open a table for reading.
 
@@ -140,9 +141,13 @@ def open_source(
     delimiter, header, encoding : optional
         For CSV, where the guess is wrong: one character; whether the first line holds the names;
         the name of a codec.
+    max_columns : int, optional
+        A file of more is refused before anything is done with them.
 
     Raises
     ------
+    TooWideError
+        Where there are more than ``max_columns``.
     DataError
         Where there is nothing to read, or nothing that is a table; one line says what to do.
 
@@ -172,7 +177,7 @@ def open_source(
     if delimiter is None and format == "tsv":
         delimiter = "\t"
     options = {"delimiter": delimiter, "header": header, "encoding": encoding}
-    file = File(path, format, batch_rows, options)
+    file = File(path, format, batch_rows, options, max_columns)
     if query is not None:
         raise DataError(
             "this is a file, not a database", source=file.name, remedy="leave --query out"
