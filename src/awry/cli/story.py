@@ -105,12 +105,12 @@ def judge(stage: Stage) -> None:
 def start_stream(stage: Stage) -> None:
     """Let a worker judge payments as they come."""
     stage.live = generate(WORLD, 2 * QUIET, seed=2, anomaly_rate=0.2, kinds=THIEVES)
-    threshold, stage.metrics = stage.client.model(MODEL)["threshold"], free_port()
+    stage.metrics = free_port()
     feed = stage.folder / "payments.jsonl"
     feed.write_bytes(b"")
     stage.children.start(
         "stream", "stream", "--from", feed.as_uri(), "--model", MODEL, "--name", STREAM,
-        "--to", f"sqlite:///{stage.home / 'awry.db'}", "--threshold", f"fixed:{threshold}",
+        "--to", f"sqlite:///{stage.home / 'awry.db'}",
         "--every", "0.1", "--metrics-port", str(stage.metrics), "-q",
     )  # fmt: skip
     calm = stage.live[stage.live["is_anomaly"] == 0][:QUIET]
