@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import warnings
 
@@ -11,13 +12,14 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from awry import io
+from awry.cli import app
 from awry.core.card import Card
 from awry.core.detector import Detector
 from awry.core.params import ParameterError
 from awry.core.registry import _by_name
 from awry.data.generate import generate
 from awry.detectors import KNN, AutoEncoder, Cascade, ConvLSTM, FlowCascade
-from awry.detectors.stages import CascadeWarning
+from awry.detectors.stages import CascadeWarning, StageSums
 
 
 @pytest.fixture(scope="module")
@@ -194,6 +196,59 @@ def test_save_load_and_tell(cascade, rows):
     assert "isolation_forest on 1,500 rows" in again.choice_
     assert f"knn on {cascade.stages_[1].rows} rows" in again.choice_
     assert isinstance(again.members_[1], KNN)
+
+
+def test_learning_and_judging_in_training_are_told_apart(rows):
+    taught = Cascade(judge=AutoEncoder(epochs=3, hidden=[4]), keep=0.1, random_state=0).fit(rows[0])
+    screen, judge = taught.stages_
+    assert (screen.learnt, screen.learning_seconds) == (1500, 0.0)
+    assert judge.learnt == 1500 - judge.rows
+    # Three passes over some 1,350 rows against one over 150.
+    assert judge.learning_seconds > judge.cpu_seconds
+    first, second = taught.choice_.split(" CPU s with learning from them, ")
+    assert first.startswith("in training isolation_forest on 1,500 rows in ")
+    assert second.endswith(f" CPU s of learning from {judge.learnt:,}")
+    taught.decision_function(rows[1])
+    assert "learning" not in " ".join(map(str, taught.last_))
+
+
+def test_scoring_a_file_tells_of_the_stages(tmp_path, capsys):
+    csv, model = tmp_path / "x.csv", tmp_path / "m.awry"
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(400, 3)), columns=list("abc"))
+    frame.assign(place=["here", "there"] * 200).to_csv(csv, index=False)
+
+    def run(*args):
+        app.main(args=[*map(str, args)], prog_name="awry", standalone_mode=False)
+        return capsys.readouterr().out
+
+    for by in ([], ["--by", "place"]):
+        run("fit", csv, "-d", "cascade", "-p", "judge=knn", "--save", model, *by)
+        stages = json.loads(run("score", csv, "-m", model, "--json"))["stages"]
+        assert [s["detector"] for s in stages] == ["isolation_forest", "knn"]
+        assert stages[0]["rows"] == 400
+        assert 0 < stages[1]["rows"] <= 40
+        assert {s["unjudged"] for s in stages} == {0}
+    run("fit", csv, "-d", "cascade", "-p", "judge=knn", "-p", "budget_ms=1e-9", "--save", model)
+    with pytest.warns(CascadeWarning):
+        said = run("score", csv, "-m", model)
+    assert "  isolation_forest on 400 rows in " in said
+    assert "of them not judged: which ran over its 1e-09 ms" in said
+    run("fit", csv, "-d", "knn", "--save", model)
+    assert "stages" not in json.loads(run("score", csv, "-m", model, "--json"))
+
+
+def test_stages_are_summed_over_scorings(cascade, rows):
+    sums = StageSums([cascade, KNN().fit(rows[0])])
+    sums.add()
+    assert sums.stages == []
+    cascade.decision_function(rows[1])
+    sums.add()
+    sums.add()
+    sent = cascade.last_[1].rows
+    cascade.decision_function(rows[1][:300])
+    sums.add()
+    assert [stage.rows for stage in sums.stages] == [920, sent + cascade.last_[1].rows]
 
 
 # -- three stages ----------------------------------------------------------------------------------

@@ -157,7 +157,7 @@ def score(
         Of all, where the model is one of series; else of each batch, in order, where ``problems``
         holds what was set aside since the batch before.
     """
-    scorer = model if isinstance(model, Judge) else _load_model(model)
+    scorer = model if isinstance(model, Judge) else load_model(model)
     if isinstance(scorer, SeriesModel):
         # Where a series goes on is known when all of its rows are there.
         yield judge(data, scorer, query=query, format=format)
@@ -189,7 +189,7 @@ def judge(
     format: str | None = None,
 ) -> Result:
     """One result for all of ``data``, with a fitted model; arguments as for :func:`score`."""
-    judge_ = model if isinstance(model, Judge) else _load_model(model)
+    judge_ = model if isinstance(model, Judge) else load_model(model)
     name, table, problems = _whole(data, query, format)
     with about(name):
         result = judge_.judge(table, source=name)
@@ -306,7 +306,8 @@ def _evaluate(table: pa.Table, y: IntArray, as_: str, settings: dict[str, Any]) 
     return Evaluation.of(name, y, model.train_scores_, model.threshold_, cpu_seconds=cpu)
 
 
-def _load_model(path: str | os.PathLike[str]) -> Model | SeriesModel:
+def load_model(path: str | os.PathLike[str]) -> Model | SeriesModel:
+    """The model at ``path``, no mere detector."""
     model = io.load(path)
     if not isinstance(model, (Model, SeriesModel)):
         raise DataError(

@@ -88,11 +88,15 @@ def score(
     from contextlib import nullcontext
 
     from awry import run
+    from awry.detectors.stages import StageSums
 
+    judge = run.load_model(model)
+    sums = StageSums(_detectors(judge))
     rows, flagged, problems = 0, 0, 0
     severities = {"warning": 0, "critical": 0, "emergency": 0}
     with progress(quiet=quiet or json_), Writer(out, columns) if out else nullcontext() as writer:
-        for result in run.score(files, model, query=query, format=format_):
+        for result in run.score(files, judge, query=query, format=format_):
+            sums.add()
             rows += len(result)
             flagged += int(result.labels.sum())
             problems += result.problems.total
@@ -100,13 +104,23 @@ def score(
                 severities[name] += int((result.severity == level).sum())
             if writer is not None:
                 writer.write(result)
-    facts = {"rows": rows, "flagged": flagged, **severities, "set_aside": problems, "out": out}
+    facts: dict[str, Any] = {
+        "rows": rows,
+        "flagged": flagged,
+        **severities,
+        "set_aside": problems,
+        "out": out,
+    }
+    if sums.stages:
+        facts["stages"] = [stage.told() for stage in sums.stages]
     if json_:
         click.echo(as_json(facts))
     else:
         click.echo(f"{rows:,} rows scored, {flagged:,} flagged ({flagged / max(rows, 1):.2%})")
         for name, count in severities.items():
             click.echo(f"  {name}: {count:,}")
+        for stage in sums.stages:
+            click.echo(f"  {stage}")
         if problems:
             click.echo(f"  set aside: {problems:,} rows or cells that could not be read")
         if out:
@@ -181,6 +195,13 @@ def explain(
                 f"{number_words(result.threshold)}); columns that lower it are left out"
             ),
         )
+
+
+def _detectors(model: Any) -> list[Any]:
+    """All of a model, of whatever kind."""
+    if hasattr(model, "parts_"):
+        return [part.detector for part in model.parts_]
+    return [model.detector_, *model.groups_.values()]
 
 
 def _position(result: Any, row: int) -> int:

@@ -66,7 +66,7 @@ class FlowCascade(SeriesDetector, Committee):
     members_ : list of Detector
         The three stages, fitted.
     stages_ : list of :class:`~awry.detectors.stages.Stage`
-        How many flows each stage saw in training and its CPU seconds.
+        How many flows each stage saw in training and its CPU seconds, those of learning included.
     last_ : list of :class:`~awry.detectors.stages.Stage`
         The same of the last scoring.
 
@@ -175,7 +175,7 @@ class FlowCascade(SeriesDetector, Committee):
         third = sequence.fit(story).decision_scores_
         clock.append(time.process_time())
         self.scales_.append(Scale().fit(third))
-        self.stages_ = self._stages(len(X), clock)
+        self.stages_ = [s._replace(learnt=s.rows) for s in self._stages(len(X), clock)]
         self.last_ = list(self.stages_)
         return self._blend([first, second, third], holes)
 

@@ -78,7 +78,8 @@ class Cascade(Committee):
     cut_ : float
         A row is sent on when stage 1's score is above it.
     stages_ : list of :class:`~awry.detectors.stages.Stage`
-        How many training rows each stage judged and its CPU seconds, learning included.
+        How many training rows each stage judged and learnt from, and its CPU seconds; stage 1
+        learns and judges in one go.
     last_ : list of :class:`~awry.detectors.stages.Stage`
         The same of the last scoring.
 
@@ -170,13 +171,18 @@ class Cascade(Committee):
         # Of training scores no more than a share keep can lie above this one, ties included.
         self.cut_ = float(np.quantile(first, 1 - self.keep, method="higher"))
         sent = np.flatnonzero(first > self.cut_)
-        judge.fit(X[self._to_learn(first)])
+        learnt = self._to_learn(first)
+        judge.fit(X[learnt])
+        learning = time.process_time() - between
         second = judge._score_chunks(X[sent]) if len(sent) else judge.decision_scores_
         after = time.process_time()
         self.stages_ = [
-            Stage(screen.card.name, len(X), between - before),
-            Stage(judge.card.name, len(sent), after - between),
-        ]
+            Stage(screen.card.name, len(X), between - before, learnt=len(X)),
+            Stage(
+                judge.card.name, len(sent), after - between - learning,
+                learnt=len(learnt), learning_seconds=learning,
+            ),
+        ]  # fmt: skip
         self.last_ = list(self.stages_)
         # Where none lies above the cut for ties, the nearest to those that one day will are all.
         self.scales_ = [Scale("tail").fit(first), Scale("tail").fit(second)]
