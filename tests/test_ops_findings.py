@@ -277,6 +277,37 @@ def test_filters(store: Store) -> None:
     assert lookup.counts()["status"] == {"open": 2}
 
 
+def test_anomalies_are_in_events_that_go_on_and_in_runs_of_rows_around_their_peak(
+    store: Store,
+) -> None:
+    findings, lookup = Findings(store), Lookup(store)
+    for minute in (0, 4):  # a stream's event goes on in the next batch
+        at = NOW + 60.0 * minute
+        findings.record(judged(found(at, at + 60, 2.0, size=2), found(at, at + 60, 2.0, size=2),
+                               gap=600.0, at=at))  # fmt: skip
+    assert len(lookup.events(feature="amount").rows) < 4
+    flagged = lookup.anomalies().rows
+    assert len(flagged) == 4
+    assert lookup.anomalies(status="open", feature="amount").rows == flagged
+    assert lookup.anomalies(status="resolved").rows == []
+
+    rows = pa.table({"x": np.zeros(9), "y": np.arange(9.0)})
+    severity = np.array([0, 1, 1, 0, 0, 1, 0, 1, 1])
+    events = [
+        Found(0, 0, 0, 5.0, 1, size, NOW, NOW, None, kind=kind, item=peak, features=[feature])
+        for size, kind, peak, feature in (
+            (2, "rows", "1", "x"), (1, "row", "5", "y"), (2, "rows", "8", "y"),
+        )
+    ]  # fmt: skip
+    findings.record(
+        Judgement("table", "job", [str(i) for i in range(rows.num_rows)], np.arange(9.0), severity,
+                  np.full(9, NOW), events=events, judged=NOW)
+    )  # fmt: skip
+    for feature, expected in (("x", {"1", "2"}), ("y", {"5", "7", "8"}), ("z", set())):
+        here = lookup.anomalies(source="table", feature=feature).rows
+        assert {row["item"] for row in here} == expected
+
+
 def test_pages_hold_each_row_once_while_more_come_in(store: Store) -> None:
     findings, lookup = Findings(store), Lookup(store)
     for i in range(7):  # some at the same time

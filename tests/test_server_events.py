@@ -87,6 +87,31 @@ def test_a_batch_job_leaves_its_scores_events_and_incidents(client: Client) -> N
     assert job["result"]["rows"] in (300, 400)
 
 
+def test_anomalies_are_those_of_the_events_that_are_asked_for(client: Client) -> None:
+    for source, feature in (("payments", "amount"), ("load", "load")):
+        everything = list(client.anomalies(source=source))
+        spans = [(e["start"], e["end"]) for e in client.events(source=source)]
+        inside = [r for r in everything if any(a <= r["at"] <= b for a, b in spans)]
+        assert inside
+        assert list(client.anomalies(source=source, status="open")) == inside
+        assert list(client.anomalies(source=source, status="resolved")) == []
+        assert list(client.anomalies(source=source, feature="nothing")) == []
+        shown = list(client.anomalies(source=source, feature=feature, status="open"))
+        assert shown
+        filters = {"source": source, "feature": feature, "limit": 1}
+        assert list(client._pages("/v1/anomalies", filters)) == shown
+    rows = {row["item"] for row in client.anomalies(source="payments", feature="amount")}
+    assert "101" in rows
+    assert rows == {event["peak"] for event in client.events(source="payments", feature="amount")}
+    best = next(e for e in client.events(source="payments") if e["peak"] == "101")
+    client.set_status(best["id"], "acknowledged")
+    try:
+        seen = client.anomalies(source="payments", status="acknowledged")
+        assert [row["item"] for row in seen] == ["101"]
+    finally:
+        client.set_status(best["id"], "open")
+
+
 def test_a_series_tells_when_and_what(client: Client) -> None:
     (event, *_) = client.events(source="load", since="2024-03-11T00:00:00Z",
                                 until="2024-03-12T00:00:00")  # fmt: skip

@@ -253,13 +253,13 @@ class Client(Caller):
         """Flagged items, the newest first.
 
         ``filters`` are ``source``, ``model``, ``severity`` (this or graver), ``since`` and
-        ``until`` (ISO 8601, or seconds since 1970).
+        ``until`` (ISO 8601, or seconds since 1970), and ``status`` and ``feature`` of the events
+        they are in.
         """
         return self._pages("/v1/anomalies", filters)
 
     def events(self, **filters: Any) -> Iterator[dict[str, Any]]:
-        """Events, the newest first; filtered as anomalies are, and by ``status``, ``feature`` and
-        ``incident``."""
+        """Events, the newest first; filtered as anomalies are, and by ``incident``."""
         return self._pages("/v1/events", filters)
 
     def incidents(self, **filters: Any) -> Iterator[dict[str, Any]]:

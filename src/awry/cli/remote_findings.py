@@ -94,7 +94,9 @@ def picture(client: Client, event: int, out: str) -> None:
 @click.command()
 @view.source
 @click.option("--model", metavar="NAME", help="That judged.")
+@_status
 @view.severity
+@_feature
 @view.since
 @view.until
 @view.limit

@@ -28,10 +28,15 @@ class Lookup:
         until: float | None = None,
         severity: str | None = None,
         model: str | None = None,
+        status: str | None = None,
+        feature: str | None = None,
         cursor: str | None = None,
         limit: int = 100,
     ) -> Page:
-        """Flagged items, the newest first."""
+        """Flagged items, the newest first.
+
+        ``status`` and ``feature`` are those of the events they are in: see :func:`_in_event`.
+        """
         query: sa.Select[Any] = (
             sa.select(
                 scores.c.id, scores.c.item, scores.c.at, scores.c.score, scores.c.severity,
@@ -46,6 +51,8 @@ class Lookup:
         query = _where(query, judgements.c.source.__eq__, source)
         query = _where(query, judgements.c.model.__eq__, model)
         query = _where(_where(query, scores.c.at.__ge__, since), scores.c.at.__lt__, until)
+        if status is not None or feature is not None:
+            query = query.where(_in_event(status, feature))
         return self._page(query, scores.c.at, scores.c.id, cursor, limit)
 
     def events(
@@ -174,6 +181,40 @@ def _filtered(
         return query
     showing = sa.select(named).join_from(events, event_features)
     return query.where(table.c.id.in_(showing.where(event_features.c.feature == feature)))
+
+
+def _in_event(status: str | None, feature: str | None) -> sa.ColumnElement[bool]:
+    """That an item is in an event of this status that this feature shows.
+
+    An event of one row holds that one. Another holds what was flagged while it lasted: of a
+    job in the same job, else by the same model in the same source, where events go on from one
+    judgement to the next. Rows without a time are all of one moment: an event of such rows holds
+    those that are no further from its peak than it has rows.
+    """
+    e, s, j = events.c, scores.c, judgements.c
+    peak = scores.alias("peak")
+    nearby = sa.exists().where(
+        peak.c.judgement == s.judgement, peak.c.severity > 0, peak.c.item == e.peak,
+        sa.func.abs(s.id - peak.c.id) < e["items"],
+    ).correlate(scores, events)  # fmt: skip
+    holds = sa.and_(
+        e.start <= s.at, e.end >= s.at,
+        sa.case(
+            (e.kind == "row", e.peak == s.item),
+            (sa.and_(e.kind == "rows", e.start == e.end), nearby),
+            else_=sa.true(),
+        ),
+    )  # fmt: skip
+    holds = holds if status is None else sa.and_(holds, e.status == status)
+    if feature is not None:
+        shown = (event_features.c.event == e.id, event_features.c.feature == feature)
+        holds = sa.and_(holds, sa.exists().where(*shown))
+    # Two looks, so that each has an index of its own.
+    of_job = sa.exists().where(e.judgement == s.judgement, holds)
+    going_on = sa.exists().where(
+        e.source == j.source, e.model.is_not_distinct_from(j.model), holds
+    )  # fmt: skip
+    return sa.or_(sa.and_(j.origin == "job", of_job), sa.and_(j.origin != "job", going_on))
 
 
 def _shown(row: Any) -> dict[str, Any]:

@@ -54,14 +54,17 @@ def anomalies(
     source: Source = None,
     model: ModelName = None,
     severity: AtLeast = None,
+    status: Status | None = None,
+    feature: Feature = None,
     since: Since = None,
     until: Until = None,
     cursor: Cursor = None,
     limit: Limit = 100,
 ) -> Any:
+    """`status` and `feature` are those of the events that items are in."""
     return service.lookup.anomalies(
-        source=source, model=model, severity=severity, since=seconds(since), until=seconds(until),
-        cursor=cursor, limit=limit,
+        source=source, model=model, severity=severity, status=status, feature=feature,
+        since=seconds(since), until=seconds(until), cursor=cursor, limit=limit,
     )  # fmt: skip
 
 
