@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from awry import run
 from awry.cli import app, main
 from awry.data import samples
 
@@ -288,3 +290,26 @@ def test_help_names_every_command(capsys):
     code, out, _ = awry(capsys, "--help")
     assert code == 0
     assert all(name in out for name in app.list_commands(None))
+
+
+@pytest.mark.filterwarnings("default::UserWarning")
+def test_what_is_warned_of_is_one_line_and_in_the_json(capsys, csv, monkeypatch):
+    found = run.detect
+
+    def warned(*args, **settings):
+        for _ in range(2):
+            warnings.warn("few rows\nfor a network", FewRows, stacklevel=1)
+        return found(*args, **settings)
+
+    class FewRows(UserWarning):
+        pass
+
+    monkeypatch.setattr(run, "detect", warned)
+    before = warnings.showwarning
+    command = ("detect", str(csv), "-d", "modified_zscore")
+    code, _, err = awry(capsys, *command)
+    assert (code, err) == (0, "awry: few rows for a network\n")
+    code, out, err = awry(capsys, *command, "--json")
+    assert err == "awry: few rows for a network\n"
+    assert "few rows for a network" in json.loads(out)["notes"]
+    assert warnings.showwarning is before

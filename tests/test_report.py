@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from html.parser import HTMLParser
 
@@ -43,6 +44,22 @@ class _Balanced(HTMLParser):
     def handle_endtag(self, tag):
         if tag not in self.VOID:
             assert self.open.pop() == tag
+
+
+def test_a_network_shows_how_its_losses_fell(result, tmp_path):
+    network = copy.copy(result)
+    network.model = copy.copy(result.model)
+    network.model.detector_ = copy.copy(result.model.detector_)
+    network.model.detector_.history_ = {
+        "loss": [3.0, 2.0, 1.5], "held_out": [3.0, 2.5, 2.75], "lr": [0.1] * 3,
+    }  # fmt: skip
+    page = network.report(tmp_path / "r.html").read_text()
+    parser = _Balanced()
+    parser.feed(page)
+    assert parser.open == []
+    assert 'aria-label="Losses"' in page
+    assert "held-out rows" in page
+    assert 'aria-label="Losses"' not in result.report(tmp_path / "s.html").read_text()
 
 
 def test_the_report_is_whole_escaped_and_needs_no_network(result, tmp_path):

@@ -11,6 +11,7 @@ import click
 
 import awry
 from awry.cli.pipes import end_with_reader
+from awry.cli.view import warnings_told
 from awry.core.errors import AwryError
 
 #: Each command and the module that holds it, imported only when it is called.
@@ -69,7 +70,8 @@ def main(argv: list[str] | None = None) -> Any:
     3 a service that does not answer."""
     end_with_reader()
     try:
-        code = app.main(args=argv, prog_name="awry", standalone_mode=False)
+        with warnings_told() as warned:
+            code = app.main(args=argv, prog_name="awry", standalone_mode=False, obj=warned)
     except click.exceptions.Exit as stop:
         code = stop.exit_code
     except click.ClickException as error:

@@ -65,7 +65,9 @@ def detect(
         if report:
             result.report(report)
     if json_:
-        click.echo(as_json(result.to_dict(top)))
+        facts = result.to_dict(top)
+        warned = click.get_current_context().find_object(list) or []
+        click.echo(as_json(facts | {"notes": facts["notes"] + warned}))
     else:
         show(result, top)
         for what, path in (("rows", out), ("report", report), ("model", save)):

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
+
+import click
 
 from awry.core.plain import plain
 from awry.core.progress import listening
@@ -60,6 +63,31 @@ def when(seconds: float | None) -> str:
 def as_json(value: Any) -> str:
     """Strict JSON: what is not finite becomes null, objects become what they hold."""
     return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False)
+
+
+@contextmanager
+def warnings_told() -> Iterator[list[str]]:
+    """Tell what is warned of inside in one line on standard error; gives what was told.
+
+    Warnings that are for programmers, such as of what is deprecated, look as they always do.
+    """
+    told: list[str] = []
+    shown = warnings.showwarning
+
+    def show(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        if not issubclass(category, UserWarning):
+            shown(message, category, *where, **more)
+            return
+        words = " ".join(str(message).split())
+        if words not in told:
+            told.append(words)
+            click.echo(f"awry: {words}", err=True)
+
+    warnings.showwarning = show
+    try:
+        yield told
+    finally:
+        warnings.showwarning = shown
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 
 import awry
 from awry.core.files import write_whole
-from awry.report import charts
+from awry.report import charts, losses
 
 if TYPE_CHECKING:
     from awry.result import Result
@@ -56,6 +56,7 @@ def _content(result: Result, top: int = SHOWN) -> dict[str, Any]:
             for name, count in zip(charts.SEVERITY_CLASSES[1:], severities[1:], strict=True)
         },
         "pictures": _pictures(result),
+        "learning": learning(result.model.detector_),
         "problems": facts["problems"][:50],
         "more_problems": max(0, facts["set_aside"] - 50),
         "span": _span(result.times),
@@ -69,6 +70,12 @@ def _pictures(result: Result) -> dict[str, str]:
     if result.times is not None and np.isfinite(result.times).any():
         kinds.insert(1, "time")
     return {kind: result.plot(kind).html() for kind in kinds}
+
+
+def learning(detector: Any) -> str:
+    """How the losses of a network fell while it learnt, as HTML; nothing of other detectors."""
+    history = getattr(detector, "history_", None)
+    return losses.loss_chart(history).html() if history else ""
 
 
 def _span(times: np.ndarray | None) -> str | None:

@@ -75,6 +75,7 @@ def _content(
         "more_events": max(0, len(found) - events),
         "series": [_series(finding) for finding in ranked[:series]],
         "more_series": max(0, facts["series"] - series),
+        "learning": page.learning(result.model.detector_),
         "problems": facts["problems"][:50],
         "more_problems": max(0, facts["set_aside"] - 50),
         "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
