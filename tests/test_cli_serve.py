@@ -25,7 +25,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(*args: str) -> str:
     result = CliRunner().invoke(app, ["keys", *args], catch_exceptions=False)
     assert result.exit_code == 0, result.output
-    return result.output.strip()
+    return result.stdout.strip()
 
 
 def test_keys_from_beginning_to_end(home: Path) -> None:

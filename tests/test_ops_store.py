@@ -16,7 +16,7 @@ from alembic.runtime.migration import MigrationContext
 
 from awry.core.params import ParameterError
 from awry.ops import tables as schema
-from awry.ops.errors import NotFoundError, TooLargeError, UnfitError
+from awry.ops.errors import ConflictError, NotFoundError, TooLargeError, UnfitError
 from awry.ops.keys import Keys
 from awry.ops.limits import check_depth
 from awry.ops.migrations import scripts, upgrade
@@ -204,6 +204,39 @@ def test_keys_are_digests_rotate_and_run_out(settings: Settings) -> None:
         keys.rotate("nobody")
     with pytest.raises(UnfitError, match="no role"):
         keys.create("x", "owner")
+    store.close()
+
+
+def test_a_key_in_the_place_of_another_ends_with_it_and_none_comes_back(settings: Settings) -> None:
+    store = Store(settings)
+    keys = Keys(store)
+
+    def number(text: str) -> str:
+        return text.split("_")[1]
+
+    def ends(text: str) -> float | None:
+        return next(one["expires"] for one in keys.list() if one["id"] == number(text))
+
+    for days in (None, 30.0):
+        old = keys.create("dash", days=days)
+        end = ends(old)
+        new = keys.rotate(number(old))
+        assert ends(new) == end
+        assert keys.check(new) is not None
+        sooner = ends(old)
+        assert sooner is not None
+        assert end is None or sooner < end
+    soon = keys.create("soon", days=0.5)
+    end = ends(soon)
+    keys.rotate(number(soon))
+    assert ends(soon) == end, "its grace is no longer than itself"
+    keys.revoke(number(new))
+    out = keys.create("out", days=0.0)
+    made = len(keys.list())
+    for over in (new, out):
+        with pytest.raises(ConflictError, match="revoked, or has run out"):
+            keys.rotate(number(over))
+    assert len(keys.list()) == made
     store.close()
 
 

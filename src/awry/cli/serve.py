@@ -115,9 +115,16 @@ def list_keys(json_: bool) -> None:
     help="Days the old key still works.",
 )
 def rotate_key(key_id: str, grace_days: float) -> None:
-    """Make a new key in the place of the one with ID, and print it."""
+    """Make a new key in the place of the one with ID, and print it.
+
+    It ends when the old one would have; a key that is over gets none in its place.
+    """
     with _keys() as kept:
-        click.echo(kept.rotate(key_id, grace_days=grace_days))
+        made = kept.rotate(key_id, grace_days=grace_days)
+        (end,) = (key["expires"] for key in kept.list() if key["id"] == made.split("_")[1])
+    click.echo(made)
+    if end is not None:
+        click.echo(f"it works until {when(end)}", err=True)
 
 
 @keys.command("revoke")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from awry.ops.audit import note as write_down
-from awry.ops.errors import NotFoundError, UnfitError
+from awry.ops.errors import ConflictError, NotFoundError, UnfitError
 from awry.ops.shared_local import Fading
 from awry.ops.store import Store
 from awry.ops.tables import keys
@@ -20,6 +20,7 @@ from awry.ops.tables import keys
 #: What keys may do; each role may do what those before it may.
 ROLES = ("read", "write", "admin")
 _PREFIX = "awry"
+_DAY = 86_400.0
 #: Keys are made and ended on the machine of the service alone.
 _BY = "local"
 #: Seconds for which another process may let a key in that was revoked in this one, and keys that
@@ -56,35 +57,40 @@ class Keys:
         """A new key, which is not kept and cannot be shown again."""
         if role not in ROLES:
             raise UnfitError("is no role", field="role", remedy=f"use one of {', '.join(ROLES)}")
-        key_id, text, digest = _new()
-        now = time.time()
         with self._store.write() as connection:
-            connection.execute(
-                keys.insert().values(
-                    id=key_id,
-                    name=name,
-                    role=role,
-                    digest=digest,
-                    created=now,
-                    expires=None if days is None else now + days * 86_400,
-                )
-            )
-            write_down(connection, _BY, "key", f"key {key_id}", name=name, role=role, days=days)
-        return text
+            return _add(connection, name, role, None if days is None else time.time() + days * _DAY)
 
     def rotate(self, key_id: str, *, grace_days: float = 1.0) -> str:
-        """A new key in the place of one, which works ``grace_days`` longer."""
-        with self._store.read() as connection:
-            old = connection.execute(sa.select(keys).where(keys.c.id == key_id)).one_or_none()
-        if old is None:
-            raise _unknown(key_id)
-        text = self.create(old.name, old.role)
-        self._expire(key_id, time.time() + grace_days * 86_400)
+        """A new key in the place of one, which works ``grace_days`` longer.
+
+        The new one ends when the old one would have: it takes its place, and no more.
+
+        Raises
+        ------
+        ConflictError
+            Where the old one was revoked, or has run out: what is over stays so.
+        """
+        with self._store.write() as connection:
+            old = connection.execute(
+                sa.select(keys).where(keys.c.id == key_id).with_for_update()
+            ).one_or_none()
+            if old is None:
+                raise _unknown(key_id)
+            if _over(old.expires):
+                raise ConflictError(
+                    f"the key {key_id!r} was revoked, or has run out",
+                    remedy="make a new one: awry keys create",
+                )
+            text = _add(connection, old.name, old.role, old.expires)
+            _end(connection, key_id, time.time() + grace_days * _DAY)
+        self._forget()
         return text
 
     def revoke(self, key_id: str) -> None:
         """Let a key work no longer."""
-        self._expire(key_id, time.time())
+        with self._store.write() as connection:
+            _end(connection, key_id, time.time())
+        self._forget()
 
     def list(self) -> list[dict[str, Any]]:
         """The keys, oldest first, without their secrets."""
@@ -131,18 +137,29 @@ class Keys:
             return None
         return Caller(row.id, row.role)
 
-    def _expire(self, key_id: str, when: float) -> None:
-        sooner = sa.or_(keys.c.expires.is_(None), keys.c.expires > when)
-        with self._store.write() as connection:
-            if not connection.scalar(sa.select(keys.c.id).where(keys.c.id == key_id)):
-                raise _unknown(key_id)
-            connection.execute(
-                keys.update().where(keys.c.id == key_id, sooner).values(expires=when)
-            )
-            write_down(connection, _BY, "key", f"key {key_id}", expires=when)
+    def _forget(self) -> None:
+        """Ask the database again whose keys those are that were looked up."""
         with self._lock:
             self._changes += 1
             self._recent = Fading(_REMEMBERED)
+
+
+def _add(connection: sa.Connection, name: str, role: str, expires: float | None) -> str:
+    """The text of a new key that works until ``expires``."""
+    key_id, text, digest = _new()
+    row = {"name": name, "role": role, "expires": expires}
+    connection.execute(keys.insert().values(id=key_id, digest=digest, created=time.time(), **row))
+    write_down(connection, _BY, "key", f"key {key_id}", **row)
+    return text
+
+
+def _end(connection: sa.Connection, key_id: str, when: float) -> None:
+    """Let a key work no longer than until ``when``."""
+    if not connection.scalar(sa.select(keys.c.id).where(keys.c.id == key_id)):
+        raise _unknown(key_id)
+    sooner = sa.or_(keys.c.expires.is_(None), keys.c.expires > when)
+    connection.execute(keys.update().where(keys.c.id == key_id, sooner).values(expires=when))
+    write_down(connection, _BY, "key", f"key {key_id}", expires=when)
 
 
 def _over(expires: float | None) -> bool:
