@@ -16,7 +16,7 @@ Why = dict[str, Any]
 #: Reasons told of an anomaly.
 MOST = 3
 #: Events that pay for one explanation by a model, and explanations that can be saved up.
-_COST, _SAVED = 100, 100
+_COST, _SAVED = 25, 200
 
 
 def of_deviations(record: Record, row: FloatArray, names: list[str]) -> list[Why]:
@@ -45,7 +45,7 @@ def of_edge(record: Record, ends: list[str]) -> list[Why]:
 class Allowance:
     """Which anomalies a model explains, as that can take much longer than to score them.
 
-    A hundred at first, and one for each hundred events beside. It goes by the events alone, so that
+    Two hundred at first, and one for each 25 events beside. It goes by the events alone, so that
     it does not depend on how they are cut.
 
     Parameters
