@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def test_rows_judged_by_themselves_are_kept_too(service: Service) -> None:
 def test_of_too_many_rows_the_flagged_and_the_counts_are_kept(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder, "_CALM", 10)
+    few = dataclasses.replace(service.settings, kept_calm_rows=10)
+    monkeypatch.setattr(service.recorder, "_settings", few)
     service.judging.detect([*calm(50), {"amount": 900.0, "hour": 12}], model="fraud")
     service.recorder.flush()
     assert [row.item for row in rows_of(service, scores)] == [f"1/{i}" for i in [*range(10), 50]]

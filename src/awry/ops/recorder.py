@@ -22,6 +22,7 @@ from awry.ops.beside import Beside
 from awry.ops.findings import Findings
 from awry.ops.judgement import Found, Judgement
 from awry.ops.models import Models
+from awry.ops.settings import Settings
 from awry.ops.store import AWAY
 from awry.result import SEVERITIES, Reason
 
@@ -29,8 +30,6 @@ _log = logging.getLogger(__name__)
 
 #: Rows that may wait to be written; of more, the newest are not kept.
 _WAITING = 200_000
-#: Rows written at a time that are not flagged; of more, their hour's counts and sketch are kept.
-_CALM = 10_000
 #: Seconds between writes, and by which flagged requests of one event may be apart.
 _PAUSE, _GAP = 1.0, 60.0
 #: Name of the requests that no model answered.
@@ -55,8 +54,8 @@ class Recorder:
         Rows that were not kept since the process began, because the database was too slow.
     """
 
-    def __init__(self, findings: Findings, models: Models) -> None:
-        self._findings, self._models = findings, models
+    def __init__(self, findings: Findings, models: Models, settings: Settings) -> None:
+        self._findings, self._models, self._settings = findings, models, settings
         #: Are told of each judgement, and the requests it is of, once it is kept.
         self.listeners: list[Callable[[Judgement, list[Any]], None]] = []
         #: Are told how many rows are lost, when some are.
@@ -100,7 +99,8 @@ class Recorder:
         waiting = list(groups.items())
         while waiting:
             (name, version, threshold), members = waiting.pop(0)
-            made = _judgement(members, name, version, threshold)
+            calm = self._settings.kept_calm_rows
+            made = _judgement(members, name, version, threshold, calm)
             try:
                 self._add_event(made, members)
                 self._findings.record(made)
@@ -185,13 +185,14 @@ class _Items(Sequence[str]):
 
 
 def _judgement(
-    heard: list[_Heard], name: str | None, version: int | None, threshold: float | None
+    heard: list[_Heard], name: str | None, version: int | None, threshold: float | None, calm: int
 ) -> Judgement:
+    """What ``heard`` was judged; of rows not flagged, ``calm`` are kept, and the others counted."""
     results = [row for one in heard for row in one.answer.results]
     scores = np.array([row.score for row in results], dtype=float)
     severity = np.array([LEVELS[row.severity] for row in results], dtype=np.int64)
     kept = severity > 0
-    kept[np.flatnonzero(~kept)[:_CALM]] = True
+    kept[np.flatnonzero(~kept)[:calm]] = True
     return Judgement(
         source=name or _THEMSELVES,
         origin="request",

@@ -83,7 +83,7 @@ class Service:
         self.feedback = Feedback(self.store)
         self.reviewing = Reviewing(self.store, self.models, self.feedback)
         self.upkeep = Upkeep(self.store, self.settings)
-        self.recorder = Recorder(self.findings, self.models)
+        self.recorder = Recorder(self.findings, self.models, self.settings)
         if self.settings.record_requests:
             self.judging.heard = self.recorder.hear
         self.alerts = Alerts(self.store, self.settings, shared=self.shared)

@@ -30,6 +30,7 @@ _LIMITS: dict[str, Constraint] = {
     "workers": integer(0),
     "max_attempts": integer(1),
     "cached_models": integer(1),
+    "kept_calm_rows": integer(0),
     "kept_rows_per_hour": integer(0),
     "kept_rows_days": real(0, closed="(]"),
     "golden_rows": integer(1),
@@ -99,6 +100,9 @@ class Settings:
         Between looks for what is to be deleted.
     record_requests : bool
         Whether what requests had judged is kept, too.
+    kept_calm_rows : int
+        Of those judged in one second by one model, so many that are not flagged are kept one by
+        one, and all that are; the others are counted in their hour.
     alert_sinks : tuple of str
         Who is told of alerts, see :mod:`awry.ops.sinks`; nobody by default.
     alert_allow : tuple of str
@@ -167,6 +171,7 @@ class Settings:
     events_days: float = 365.0
     upkeep_seconds: float = 60.0
     record_requests: bool = True
+    kept_calm_rows: int = 10_000
     rate: float = 100.0
     burst: int = 200
     cached_models: int = 32
