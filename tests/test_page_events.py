@@ -12,6 +12,7 @@ import pyarrow as pa
 from fastapi.testclient import TestClient
 
 from awry.client import Client
+from awry.ops import extracts
 from servers import wait_until
 from test_page import page_of
 from test_server_api import csv
@@ -104,3 +105,14 @@ def test_what_is_left_of_a_data_set_that_is_gone_is_said(tmp_path: Path) -> None
         assert "The data set is gone. There are no rows any more" in alone
         assert "The data set is gone. Of the rows that fraud judged" in by_model
         assert set(normal_rows(by_model)[2]) == {"a"}
+
+
+def test_the_name_of_an_event_stands_above_the_points():
+    scores = np.linspace(0.0, 10.0, 20)
+    extract = extracts.of_rows(np.arange(1.0, 21.0), scores, np.zeros(20, int), 19, timed=False)
+    shown = extracts.picture({"extract": extract, "threshold": None, "peak": "20", "start": 0.0})
+    assert "this event" in shown.html()
+    # Its line of text takes a sixth of the height, from the top.
+    assert shown.y.place(10.0) < 1 - 1 / 6
+    few = extracts.of_rows(np.arange(4.0), scores[:4], np.zeros(4, int), 3, timed=False)
+    assert extracts.picture({"extract": few, "threshold": None, "peak": "4", "start": 0.0}) is None

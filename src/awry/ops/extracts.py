@@ -98,7 +98,7 @@ def picture(event: dict[str, Any]) -> Picture | None:
     position = np.array(extract["position"], dtype=float)[known]
     severity = np.array(extract["severity"])[known]
     chart = score_dots(
-        position, scores[known], severity, threshold, timed=extract["timed"], headroom=0.16
+        position, scores[known], severity, threshold, timed=extract["timed"], headroom=0.28
     )
     chart.title = "Scores of the rows around it"
     if extract["timed"] or event["peak"].isdecimal():
