@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -78,6 +79,43 @@ def test_compose_names_what_is_there():
     for path in ("prometheus/prometheus.yml", "alertmanager/alertmanager.yml"):
         for host in re.findall(r"(?:://|\")([a-z]+):\d+", (DEPLOY / path).read_text()):
             assert host in compose["services"], host
+
+
+def test_images_are_pinned_and_those_that_are_built_have_awry():
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    stages = dict(
+        re.findall(r"^FROM \S+ AS (\w+)$(.*?)(?=^FROM|\Z)", (DEPLOY / "Dockerfile").read_text(),
+                   re.M | re.S)
+    )  # fmt: skip
+    for name, service in compose["services"].items():
+        if "image" in service:
+            tag = service["image"].rpartition(":")[2]
+            assert re.match(r"v?\d", tag), name
+        else:
+            stage = service["build"]["target"]
+            assert stage in ("service", "jupyter")
+            assert f"FROM base AS {stage}\n" in (DEPLOY / "Dockerfile").read_text()
+    assert re.search(r"pip install .*'\.\[", stages["base"])
+    assert compose["services"]["jupyter"]["build"]["target"] == "jupyter"
+    assert re.search(r"jupyterlab==\d", stages["jupyter"])
+    # Whoever builds the file without naming a stage gets the service.
+    assert list(stages)[-1] == "service"
+
+
+def test_what_the_stream_finds_reaches_the_page():
+    stream = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]["stream"]
+    shell, option, script = stream["command"]
+    assert (shell, option) == ("sh", "-c")
+    words = shlex.split(script.replace("$$", "$"))
+    assert words[:3] == ["exec", "awry", "stream"]
+    sinks = [words[i + 1] for i, word in enumerate(words) if word == "--to"]
+    assert "$AWRY_DATABASE_URL" in sinks
+    # The same database as the page's, its password from the environment.
+    url = stream["environment"]["AWRY_DATABASE_URL"]
+    assert url.startswith("postgresql://awry:${AWRY_POSTGRES_PASSWORD")
+    known = CliRunner().invoke(app, ["stream", "--help"]).output
+    for word in words[3:]:
+        assert not word.startswith("--") or f"{word} " in known, word
 
 
 def test_the_key_that_compose_says_to_make_is_the_one_that_is_used(tmp_path, monkeypatch):

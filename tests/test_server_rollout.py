@@ -103,6 +103,7 @@ def test_policies(client: Client, http: TestClient) -> None:
 
 def test_drift(client: Client, http: TestClient) -> None:
     assert list(client.drift("moved")) == []
+    assert {one["drift"] for one in client.stats("moved")["columns"]} == {None}
     for asked in ({"model": "fraud"}, {"reference": "payments"}):
         job = client.wait(client.compare_drift("moved", **asked)["id"], every=0.02)
         assert job["result"]["drifted"] is True
@@ -110,6 +111,16 @@ def test_drift(client: Client, http: TestClient) -> None:
     moved = [f for f in newest["report"]["features"] if f["drifted"]]
     assert [f["feature"] for f in moved] == ["amount"]
     assert moved[0]["effect"] > 0.5
+    told = {one["name"]: one["drift"] for one in client.stats("moved")["columns"]}
+    assert told["amount"] == {
+        "report": newest["id"], "at": newest["at"],
+        "reference": newest["report"]["reference"],
+        **{k: moved[0][k] for k in told["amount"].keys() & moved[0].keys()},
+    }  # fmt: skip
+    assert told["amount"]["drifted"]
+    assert told["amount"]["change"]
+    assert not told["hour"]["drifted"]
+    assert {one["drift"] for one in client.stats("payments")["columns"]} == {None}
     assert list(client.drift("moved", drifted=False)) == []
     problem(http.get("/drift/nothing"), 404)
     problem(http.post("/drift/moved", json={}), 422)

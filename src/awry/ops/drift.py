@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections import OrderedDict
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,6 +39,10 @@ _MOST = 10_000
 _FEWEST = 100
 #: References kept ready, and features of a report.
 _READY, _TOLD = 16, 200
+#: Reports among which the newest of a data set is looked for.
+_LOOKED_AT = 100
+#: What is told of a column beside its statistics.
+_OF_COLUMN = ("feature", "drifted", "test", "measure", "p_value", "effect", "change")
 
 
 class _Reference(NamedTuple):
@@ -210,6 +215,25 @@ class Drift:
         with self._store.read() as connection:
             row = connection.execute(query).one_or_none()
         return None if row is None else dict(row._mapping)
+
+    def of_columns(self, dataset: str, columns: Collection[str]) -> dict[str, dict[str, Any]]:
+        """What the newest report of a data set says of ``columns``, those that it names."""
+        told: dict[str, dict[str, Any]] = {}
+        begun = self._datasets.get(dataset)["created"]
+        # A model of the same name has reports of its own, and so had a data set that is gone.
+        own = [
+            row
+            for row in self.reports(dataset, cursor=None, limit=_LOOKED_AT).rows
+            if row["report"]["of"] == "dataset" and row["at"] >= begun
+        ]
+        for row in own[:1]:
+            about = {"report": row["id"], "at": row["at"], "reference": row["report"]["reference"]}
+            for one in row["report"]["features"]:
+                feature = one["feature"]
+                # "amount (missing)" is of amount, too; what drifted, and moved farthest, is first.
+                column = feature if feature in columns else feature.rpartition(" (")[0]
+                told.setdefault(column, {**about, **{k: one[k] for k in _OF_COLUMN}})
+        return told
 
     def reports(
         self, source: str, *, drifted: bool | None = None, cursor: str | None, limit: int

@@ -193,10 +193,52 @@ class Dataset(BaseModel):
     problems: SetAside
 
 
+class ColumnDrift(BaseModel):
+    report: int = Field(description="Id of the newest report, at `/drift/{dataset}`.")
+    at: float = Field(description="Seconds since 1970.")
+    reference: dict[str, Any] = Field(description="What it was compared with.")
+    feature: str = Field(description="The column, or what about it moved farthest.")
+    drifted: bool
+    test: str
+    measure: str
+    p_value: float | None = Field(description="null: there was too little to test.")
+    effect: float | None
+    change: str = Field(description="In words.")
+
+
+class ColumnStats(BaseModel):
+    """What a column holds; quantiles, a histogram or levels as its kind has them."""
+
+    name: str
+    type: str
+    kind: str
+    description: str
+    missing: int
+    drift: ColumnDrift | None = Field(description="null: nothing is compared yet.")
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "amount", "type": "double", "kind": "number",
+                    "description": "a number", "missing": 0, "min": 12.0, "max": 900.0,
+                    "drift": {
+                        "report": 3, "at": 1709251200.0, "reference": {"dataset": "payments-2023"},
+                        "feature": "amount", "drifted": True, "test": "ks",
+                        "measure": "statistic", "p_value": 0.0002, "effect": 0.21,
+                        "change": "median 50 → 61",
+                    },
+                }
+            ]
+        },
+    )  # fmt: skip
+
+
 class DatasetStats(BaseModel):
     name: str
     rows: int
-    columns: list[dict[str, Any]]
+    columns: list[ColumnStats]
 
 
 class ModelListed(BaseModel):

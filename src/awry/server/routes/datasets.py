@@ -40,7 +40,11 @@ def one(name: NameInPath, service: TheService, _: Reader) -> Any:
 
 @router.get("/{name}/stats", response_model=DatasetStats, summary="What its columns hold")
 def stats(name: NameInPath, service: TheService, _: Reader) -> Any:
-    return service.datasets.stats(name)
+    """With each column's drift from a reference, once `POST /drift/{dataset}` compared them."""
+    found = service.datasets.stats(name)
+    drift = service.drift.of_columns(name, [one["name"] for one in found["columns"]])
+    columns = [{**one, "drift": drift.get(one["name"])} for one in found["columns"]]
+    return {**found, "columns": columns}
 
 
 @router.delete("/{name}", status_code=204, summary="Delete a data set")
