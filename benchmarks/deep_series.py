@@ -1,17 +1,20 @@
-"""Every network detector of series on labelled series, beside random scores, PCA, 1-NN and shapes.
+"""Every network detector of series beside PyOD's, random scores, PCA, 1-NN and shapes.
 
     python benchmarks/deep_series.py DATA [--detectors tranad,usad] [--only-write]
 
 DATA holds SET.npz files as `awry bench tsb` takes them. Of each set the two shortest series with
 an anomaly, SMAP and MSL being sets of their own; of longer parts the last points of the training
-part and a stretch of the test part with its first anomaly. One setting for all networks. Scores
-are kept in deep_series.json beside this file after every detector, and those that are there are
-not worked out again, so that detectors can be run one at a time. Also writes deep_series.md.
+part and a stretch of the test part with its first anomaly. One setting for all networks, PyOD's
+two (`pyod:ts_anomaly_transformer`, `pyod:ts_lstm`) included: the same epochs and, where they have
+one, the same stride, else their defaults; DeepOD as installed has none. Scores are kept in
+deep_series.json beside this file after every detector, and those that are there are not worked
+out again, so that detectors can be run one at a time. Also writes deep_series.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -36,6 +39,11 @@ OTHERS: dict[str, dict[str, int]] = {
     "sub_pca": {},
     "sub_knn": {"n_neighbors": 1},
     "matrix_profile": {},
+}
+#: PyOD's networks of series, and what their parameters are called.
+PYOD: dict[str, tuple[str, dict[str, str]]] = {
+    "pyod:ts_anomaly_transformer": ("AnomalyTransformer", {"epochs": "epochs", "stride": "step"}),
+    "pyod:ts_lstm": ("LSTMAD", {"epochs": "epochs"}),
 }
 #: Point-adjusted F1 on the whole of SMAP and MSL, as published; the last are uniform draws.
 PUBLISHED = {
@@ -77,12 +85,29 @@ def scorer(name: str) -> Callable[[tsb.Task], FloatArray]:
     if name == "random":
         return tsb.baselines()["baseline:random"]
 
+    if name in PYOD:
+        return _pyod(name)
+
     def score(task: tsb.Task) -> FloatArray:
         detector = create(name, 0)
         known = detector.get_params()
         wanted = OTHERS.get(name, SETTING)
         detector.set_params(**{k: v for k, v in wanted.items() if k in known})
         return detector.fit(task.train).decision_function(task.test)
+
+    return score
+
+
+def _pyod(name: str) -> Callable[[tsb.Task], FloatArray]:
+    cls, called = PYOD[name]
+
+    def score(task: tsb.Task) -> FloatArray:
+        import torch
+
+        torch.manual_seed(0)  # they take no seed
+        module = importlib.import_module(f"pyod.models.{name.partition(':')[2]}")
+        detector = getattr(module, cls)(**{theirs: SETTING[own] for own, theirs in called.items()})
+        return np.asarray(detector.fit(task.train).decision_function(task.test))
 
     return score
 
@@ -113,7 +138,9 @@ def write(scores: list[tsb.Score]) -> None:
         "# Network detectors of series\n\n"
         f"VUS-PR, the mean over sets and by set, of the {PER_SET} shortest series of each, "
         f"{POINTS} points of training and test part at most. All networks with {setting}, else "
-        "their defaults; a network that had more epochs would rank otherwise. "
+        "their defaults; a network that had more epochs would rank otherwise. PyOD's have the "
+        "same epochs and, the transformer, the same stride, else their own defaults, such as a "
+        "width of 512. "
         "`python benchmarks/deep_series.py DATA`.\n\n"
         + markdown_table(head, cells)
         + "\n\n(PA-F1), the point-adjusted F1 at its own best threshold, is there for comparison "
@@ -134,7 +161,11 @@ def main() -> None:
     out = HERE / "deep_series.json"
     done = [s for s in load(out, tsb.Score) if not s.failed]
     if not given.only_write:
-        names = given.detectors.split(",") if given.detectors else ["random", *OTHERS, *networks()]
+        names = (
+            given.detectors.split(",")
+            if given.detectors
+            else ["random", *OTHERS, *networks(), *PYOD]
+        )
         sets = chosen(given.data)
         for name in names:
             have = {(s.data, s.series) for s in done if s.detector == name}

@@ -8,9 +8,10 @@ are kept; of the others at most 2,000 normal and 500 anomalous rows are judged. 
 and theirs, learns for the same epochs with the same batches, its other settings as its library has
 them; GOAD and ICL, which make hundreds of views of every row, for fewer, here and there. DeepOD's
 GOAD and PyOD's AnoGAN are left out for their cost; PyOD's GAALs want columns in [0, 1] and are in
-adversarial.py. Those that learn from labels get ten labelled anomalies more, which are then not
-judged; they are in a table of their own. One thread; what was measured is kept in the JSON and not
-measured again.
+adversarial.py. Deep Isolation Forest learns nothing, but maps rows by networks. PyOD's DevNet is
+measured as it is, although it gives its loss labels and outputs in the wrong order. Those that
+learn from labels get ten labelled anomalies more, which are then not judged; they are in a table of
+their own. One thread; what was measured is kept in the JSON and not measured again.
 """
 
 from __future__ import annotations
@@ -54,9 +55,13 @@ PYOD = {
     "lunar:LUNAR": {"n_epochs": EPOCHS},
     "dif:DIF": {},
     "alad:ALAD": {"epochs": EPOCHS, "batch_size": BATCH},
+    "devnet:DevNet": {"epochs": EPOCHS, "batch_size": BATCH},
 }
 DEEPOD = ("DeepSVDD", "ICL", "NeuTraL", "RDP", "RCA", "DeepSAD", "DevNet", "PReNet")
+#: Of PyOD and DeepOD.
 LABELS = ("DeepSAD", "DevNet", "PReNet")
+#: Ours that maps rows by networks, although it needs no torch.
+UNTAUGHT = "deep_isolation_forest"
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,12 @@ def contenders() -> dict[str, Contender]:
     """By ``library:name``."""
     found: dict[str, Contender] = {}
     for card in registry.cards():
-        network = card.modality == "table" and card.extra == "deep"
+        network = card.modality == "table" and (card.extra == "deep" or card.name == UNTAUGHT)
         if (network or card.name in BESIDE) and card.name != "distilled":
             found[f"awry:{card.name}"] = Contender(_awry(card.name), card.supervision != "none")
     for name, settings in PYOD.items():
-        found[f"pyod:{name.partition(':')[2]}"] = Contender(_pyod(name, settings), False)
+        short = name.partition(":")[2]
+        found[f"pyod:{short}"] = Contender(_pyod(name, settings), short in LABELS)
     for name in DEEPOD:
         found[f"deepod:{name}"] = Contender(_deepod(name), name in LABELS)
     return found
@@ -116,7 +122,7 @@ def _pyod(name: str, settings: dict[str, Any]) -> Callable[[int, int], Any]:
     def make(d: int, seed: int) -> Any:
         found = getattr(importlib.import_module(f"pyod.models.{module}"), cls)
         known = found.__init__.__code__.co_varnames
-        given = {"random_state": seed, "n_features": d}
+        given = {"random_state": seed, "random_seed": seed, "n_features": d}
         return found(**settings, **{k: v for k, v in given.items() if k in known})
 
     return make
