@@ -72,7 +72,7 @@ def test_what_others_wait_for_is_kept_at_once(store: Store) -> None:
     thread = threading.Thread(target=worker.run)
     thread.start()
     try:
-        wait_until(lambda: bool(worker.lanes))
+        wait_until(lambda: source._server is not None)
         for i in range(3):
             body = b'{"a": %d}\n' % i
             with urllib.request.urlopen(f"http://127.0.0.1:{source.port}/", body, 60) as answer:
