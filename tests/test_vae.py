@@ -85,6 +85,25 @@ def test_trained_scores_see_broken_relations_and_far_places():
     assert kinds["mahalanobis"][0] < 0.8
 
 
+def test_of_one_trained_network_latent_scores_miss_what_likelihoods_see():
+    """A relation broken in the middle; far places all four see, as they are rebuilt worse, too."""
+    detector = VAE(score_type="elbo", latent=1, epochs=40, lr=5e-3, random_state=0).fit(X)
+    middle, far = RNG.normal(0, 0.3, 40), np.repeat([-3.0, 3.0], 20)
+    broken = np.column_stack([middle + 0.5, -middle, 2 * middle, middle - 0.5])
+    cases = {"broken": broken, "far": np.outer(far, [1.0, -1.0, 2.0, 1.0])}
+    found = {}
+    for case, odd in cases.items():
+        rows = torch.tensor((np.vstack([X, odd]) - detector.center_) / detector.scale_)
+        for score in SCORES:
+            detector.network_.which = score
+            scores = detector.network_.score(rows).detach().numpy()
+            found[case, score] = roc_auc_score(np.repeat([0, 1], [500, 40]), scores)
+    for score in SCORES:
+        assert found["far", score] > 0.95
+        likelihood = score in ("reconstruction_probability", "elbo")
+        assert found["broken", score] > 0.99 if likelihood else found["broken", score] < 0.5
+
+
 @pytest.mark.filterwarnings("ignore:.*are few for a network")
 def test_conformance_of_other_scores():
     check_detector(VAE(score_type="mahalanobis", epochs=15, lr=3e-3))
