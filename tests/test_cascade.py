@@ -17,9 +17,9 @@ from awry.core.card import Card
 from awry.core.detector import Detector
 from awry.core.params import ParameterError
 from awry.core.registry import _by_name
+from awry.core.stages import CascadeWarning, StageSums
 from awry.data.generate import generate
 from awry.detectors import KNN, AutoEncoder, Cascade, ConvLSTM, FlowCascade
-from awry.detectors.stages import CascadeWarning, StageSums
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,7 @@ def score(
     from contextlib import nullcontext
 
     from awry import run
-    from awry.detectors.stages import StageSums
+    from awry.core.stages import StageSums
 
     judge = run.load_model(model)
     sums = StageSums(_detectors(judge))

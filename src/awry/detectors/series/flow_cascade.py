@@ -22,10 +22,10 @@ from awry.core.params import (
     real,
 )
 from awry.core.series import Series, SeriesDetector
+from awry.core.stages import Stage, in_training
 from awry.core.threshold import Threshold
 from awry.detectors.compose import Committee
 from awry.detectors.scale import Scale
-from awry.detectors.stages import Stage, in_training
 
 
 class FlowCascade(SeriesDetector, Committee):
@@ -65,9 +65,9 @@ class FlowCascade(SeriesDetector, Committee):
     ----------
     members_ : list of Detector
         The three stages, fitted.
-    stages_ : list of :class:`~awry.detectors.stages.Stage`
+    stages_ : list of :class:`~awry.core.stages.Stage`
         How many flows each stage saw in training and its CPU seconds, those of learning included.
-    last_ : list of :class:`~awry.detectors.stages.Stage`
+    last_ : list of :class:`~awry.core.stages.Stage`
         The same of the last scoring.
 
     Notes

@@ -26,10 +26,10 @@ from awry.core.params import (
     random_state,
     real,
 )
+from awry.core.stages import CascadeWarning, Stage, in_training
 from awry.core.threshold import Threshold
 from awry.detectors.compose import Committee, shares_of
 from awry.detectors.scale import Scale
-from awry.detectors.stages import CascadeWarning, Stage, in_training
 
 #: Rows that stage 2 takes at a time while the clock runs.
 _SLICE = 512
@@ -77,17 +77,17 @@ class Cascade(Committee):
         Both stages, fitted.
     cut_ : float
         A row is sent on when stage 1's score is above it.
-    stages_ : list of :class:`~awry.detectors.stages.Stage`
+    stages_ : list of :class:`~awry.core.stages.Stage`
         How many training rows each stage judged and learnt from, and its CPU seconds; stage 1
         learns and judges in one go.
-    last_ : list of :class:`~awry.detectors.stages.Stage`
+    last_ : list of :class:`~awry.core.stages.Stage`
         The same of the last scoring.
 
     Notes
     -----
     Where stage 2 raises an error in scoring, gives a score that is not finite or overruns its
     budget, stage 1's answer stands, ``last_`` says for how many rows and why, and so does a
-    :class:`~awry.detectors.stages.CascadeWarning`. An error in fitting is raised. A judge that is
+    :class:`~awry.core.stages.CascadeWarning`. An error in fitting is raised. A judge that is
     still at work when its time is over is left to end the slice of rows it is at, in a thread of
     its own.
 
