@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from awry.core.card import Card
-from awry.core.inputs import FloatArray, IntArray
+from awry.core.inputs import FloatArray
 from awry.core.params import any_of, integer, listing, nothing, option
 from awry.core.series import Series
 from awry.detectors.deep_series import DeepSeriesDetector, SeriesTraining
@@ -124,9 +124,9 @@ class SimCLRSeries(DeepSeriesDetector):
         self.temperature = temperature
         self.kernel_size = kernel_size
 
-    def _train(self, X: Any, labels: IntArray | None = None) -> None:
+    def _train(self, X: Any, labels: Any = None, seed: int | None = None) -> None:
         self.n_reference_ = n_kept(len(X), self.validation_fraction)
-        super()._train(X, labels)
+        super()._train(X, labels, seed)
 
     def _build(self, d: int) -> SimCLRSeriesNetwork:
         from awry.nn.contrastive import SimCLRSeriesNetwork

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Unpack
 
 from awry.core.card import Card
-from awry.core.inputs import IntArray
 from awry.core.params import real
 from awry.detectors.deep import Training
 from awry.detectors.embedding import HEAD, head_plan, n_kept
@@ -109,9 +108,9 @@ class SimCLR(ContrastiveDetector):
         self.corruption = corruption
         self.temperature = temperature
 
-    def _train(self, X: Any, labels: IntArray | None = None) -> None:
+    def _train(self, X: Any, labels: Any = None, seed: int | None = None) -> None:
         self.n_reference_ = n_kept(len(X), self.validation_fraction)
-        super()._train(X, labels)
+        super()._train(X, labels, seed)
 
     def _build(self, d: int) -> SimCLRNetwork:
         from awry.nn.contrastive import SimCLRNetwork
