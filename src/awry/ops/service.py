@@ -108,7 +108,7 @@ class Service:
         self.warm = Warm(self.models, self.judging)
         self.models.listeners.append(self.warm.wake)
         self.elsewhere = self._elsewhere()
-        needed = {"database": self.store.ping, "files": self._write_a_file}
+        needed = {"database": lambda: self.store.ping(), "files": self._write_a_file}
         self._needed = set(needed)
         self._probes = Probes(needed | {name: part.check for name, part in self.elsewhere.items()})
 
