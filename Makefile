@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-stack lint docs bench clean
+.PHONY: demo test test-stack lint types docs bench clean
 
 demo: .venv/ready
 	$(BIN)/awry demo
@@ -11,9 +11,8 @@ demo: .venv/ready
 test: .venv/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(MAKE) -j2 types docs
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal
-	$(BIN)/sphinx-build -qW -b html docs docs/_build/html
 
 # The files of deploy/ with Debian's prometheus and prometheus-alertmanager, time running faster.
 test-stack: .venv/ready
@@ -24,8 +23,11 @@ lint: .venv/ready
 	$(BIN)/ruff format .
 	$(BIN)/mypy
 
+types: .venv/ready
+	$(BIN)/mypy
+
 docs: .venv/ready
-	$(BIN)/sphinx-build -W -b html docs docs/_build/html
+	$(BIN)/sphinx-build -qW -b html docs docs/_build/html
 
 .venv/ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "awry needs Python 3.11 or newer")'
