@@ -55,7 +55,7 @@ def test_a_file_of_a_spreadsheet_is_judged_by_its_keys(tmp_path: Path) -> None:
     told, kept = tmp_path / "told.jsonl", tmp_path / "kept.db"
     shown = CliRunner().invoke(
         app,
-        ["stream", "--from", f"file://{source}?follow=0", "--format", "csv", "--key", "card", "-q",
+        ["stream", "--from", f"file://{source}?follow=0", "--key", "card", "-q",
          "--to", f"file://{told}?rows=all", "--state", f"sqlite:///{kept}"],
     )  # fmt: skip
     assert shown.exit_code == 0, shown.output

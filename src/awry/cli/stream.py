@@ -65,8 +65,7 @@ _DATABASES = ("sqlite", "postgresql")
     "--format",
     "format_",
     type=click.Choice(["json", "csv", "avro", "protobuf"]),
-    default="json",
-    show_default=True,
+    help="By default json, and csv of a file whose name ends so.",
 )
 @click.option(
     "--schema", metavar="FILE", help="avro: .avsc; protobuf: a descriptor set and #package.Message."
@@ -211,8 +210,10 @@ def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) 
     place = names(options["place"])
     if place is not None and len(place) != 2:
         raise click.BadParameter("must be LAT,LON", param_hint="--place")
-    header = options["header"]
-    if options["format_"] == "csv" and header is None and source.startswith("file://"):
+    header, is_file = options["header"], source.startswith("file://")
+    is_csv = is_file and source.partition("?")[0].lower().endswith((".csv", ".tsv"))
+    format_ = options["format_"] or ("csv" if is_csv else "json")
+    if format_ == "csv" and header is None and is_file:
         header = _first_line(source)
     return Plan(
         detector=detector,
@@ -233,7 +234,7 @@ def _plan(source: str, settings: Settings, store: Any, options: dict[str, Any]) 
         capacity=options["keys_in_memory"],
         gap=300.0 if options["time_"] else 100.0,
         random_state=options["random_state"],
-        decode=decoder(options["format_"], schema=options["schema"], header=header),
+        decode=decoder(format_, schema=options["schema"], header=header),
         rules=tuple(make_rule(rule) for rule in options["rules"]),
         drift=options["drift"],
     )
