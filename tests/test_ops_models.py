@@ -54,11 +54,11 @@ def test_the_model_for_columns(models: Models) -> None:
     models.add("narrow", fit("a"), about={}, by="me")
     models.add("wide", fit("a", "b"), about={}, by="me")
     models.add("other", fit("a", "b", method="iqr"), about={}, by="me")
-    assert models.find("modified_zscore", ["a", "b", "c"]) == "wide", "the most columns"
-    assert models.find("modified_zscore", ["a", "c"]) == "narrow"
-    assert models.find("iqr", ["a"]) is None, "a column it needs is missing"
-    assert models.find("auto", ["a", "b"]) == "other", "any method, the newest"
-    assert models.find("mcd", ["a", "b"]) is None
+    assert models.charge.find("modified_zscore", ["a", "b", "c"]) == "wide", "the most columns"
+    assert models.charge.find("modified_zscore", ["a", "c"]) == "narrow"
+    assert models.charge.find("iqr", ["a"]) is None, "a column it needs is missing"
+    assert models.charge.find("auto", ["a", "b"]) == "other", "any method, the newest"
+    assert models.charge.find("mcd", ["a", "b"]) is None
 
 
 def test_rollback_undoes_promotions_in_turn(models: Models) -> None:

@@ -168,11 +168,11 @@ def test_what_cannot_be_tried(service: Service) -> None:
 def test_promoting_a_challenger_ends_its_trial(service: Service) -> None:
     service.rollout.start("fraud", 2, by="me", reason="wider")
     service.models.promote("fraud", 2, by="me")
-    assert service.models.challenger("fraud") is None
+    assert service.models.charge.challenger("fraud") is None
     service.models.promote("fraud", 1, by="me")
     service.rollout.start("fraud", 2, by="me")
     service.rollout.stop("fraud", by="you", reason="enough")
-    assert service.models.challenger("fraud") is None
+    assert service.models.charge.challenger("fraud") is None
     assert [name for name, _ in actions(service)] == [
         "shadow", "promote", "promote", "shadow", "stop",
     ]  # fmt: skip

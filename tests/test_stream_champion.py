@@ -17,7 +17,7 @@ from awry.cli import main
 from awry.cli.stream import stream
 from awry.core.errors import DataError
 from awry.data.tables import as_table
-from awry.ops import models as models_of_the_service
+from awry.ops import charge
 from awry.ops.keeper import SAMPLED
 from awry.ops.models import Models
 from awry.ops.settings import Settings
@@ -44,7 +44,7 @@ def records(n: int = EVENTS) -> list[dict[str, float]]:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     # What another process promoted is known at once, not half a second later.
-    monkeypatch.setattr(models_of_the_service, "_FRESH", 0.0)
+    monkeypatch.setattr(charge, "_FRESH", 0.0)
     (tmp_path / "in.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records()))
     return tmp_path
 

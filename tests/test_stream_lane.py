@@ -479,6 +479,32 @@ def test_an_event_has_the_reasons_of_one_that_is_explained() -> None:
     assert (found["peak"], found["reasons"]) == (2, why)
 
 
+def test_events_that_have_ended_are_let_go_of() -> None:
+    episodes, most = Episodes(gap=9.0).start(), 0
+
+    def add(key: str, place: float) -> dict[str, Any]:
+        given = {"at": place, "item": 0, "score": 1.0, "severity": 1, "reasons": []}
+        return episodes.add(key=key, place=place, **given)
+
+    first = add("0", 0.0)
+    for i in range(1, 5_000):
+        add(str(i), float(i))
+        most = max(most, len(episodes.open_))
+    # Those of the last nine seconds can still grow.
+    assert most == len(episodes.open_) == 10
+    assert add("4995", 5_000.0)["items"] == 2
+    assert add("0", 5_000.0) is not first
+
+    # A clock that is wrong ends few, and what is of its time does not stay.
+    for i in range(8):
+        add(str(i), 6_000.0)
+    add("wrong", 9e9)
+    assert sum(add(str(i), 6_001.0)["items"] == 2 for i in range(8)) >= 6
+    for i in range(8, 20):
+        add(str(i), 6_002.0)
+    assert "point:wrong" not in episodes.open_
+
+
 def test_explanations_are_as_many_as_events_allow() -> None:
     rng = np.random.default_rng(0)
     severity = (rng.random(40_000) < 0.05).astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
@@ -11,14 +12,21 @@ import numpy as np
 from msgspec import UNSET, UnsetType
 
 from awry.core.inputs import FloatArray
+from awry.core.plain import plain
 from awry.data.columns import ColumnProfile
 from awry.data.parse import expectation
 from awry.data.serve import Encoded, RowEncoder
-from awry.data.tables import flatten, unique_names
+from awry.data.tables import as_table, flatten, unique_names
 from awry.data.wording import number
+from awry.judge import Judge
+from awry.model import Model
+from awry.result import SEVERITIES, Result
 
 #: The most notes of a row, and of a request: what is odd about all rows need not be said of each.
 _ROW_NOTES, _NOTES = 20, 2_000
+#: The most problems of the data told one by one.
+_PROBLEMS = 20
+_SEVERITIES = [None, *SEVERITIES[1:]]
 
 
 class Ask(msgspec.Struct):
@@ -178,6 +186,63 @@ class Verdicts:
 
     def _value(self, name: str, at: int) -> Any:
         return self._columns[name][at]
+
+
+def judged_rows(judge: Judge, scores: FloatArray, rejected: np.ndarray) -> list[Judged]:
+    """What is told of each row; of those that are rejected there is no score."""
+    severity = judge.severity(scores)
+    words = [_SEVERITIES[level] for level in severity.tolist()]
+    flags = (severity > 0).tolist()
+    results = list(map(Judged, range(len(scores)), scores.tolist(), flags, words))
+    for i in np.flatnonzero(rejected).tolist():
+        results[i] = Judged(i, None, None, None)
+    return results
+
+
+def add_reasons(judge: Model, ask: Ask, results: list[Judged]) -> None:
+    """Say of each row that was judged why it scores as it does."""
+    judged = [one.row for one in results if one.score is not None]
+    if judged:
+        table = as_table(ask.columns).take(judged)
+        for i, reasons in zip(judged, judge.reasons(table), strict=True):
+            results[i].reasons = [Why(**plain(vars(reason))) for reason in reasons]
+
+
+def of_result(result: Result, model: dict[str, Any] | None, explain: bool) -> Answer:
+    """The answer that a result of the library is."""
+    results = judged_rows(result.model, result.scores, np.zeros(len(result), dtype=bool))
+    for one, row in zip(results, result.rows, strict=True):
+        one.row = int(row) - 1
+    if explain:
+        for one, reasons in zip(results, result.explain(np.arange(len(result))), strict=True):
+            one.reasons = [Why(**plain(vars(reason))) for reason in reasons]
+    problems = [str(p) for p in result.problems[:_PROBLEMS]]
+    return make_answer(result.model, model, results, result.notes, problems=problems)
+
+
+def make_answer(
+    judge: Judge,
+    model: dict[str, Any] | None,
+    results: list[Judged],
+    notes: list[str],
+    *,
+    problems: Sequence[str] = (),
+    degraded: bool = False,
+) -> Answer:
+    """The answer with ``results``, and what is told of ``judge``."""
+    return Answer(
+        model=model,
+        method=judge.detector_.card.name,
+        rows=len(results),
+        flagged=sum([one.anomaly is True for one in results]),
+        rejected=sum([one.problems is not UNSET for one in results]),
+        degraded=degraded,
+        threshold=judge.threshold_ if math.isfinite(judge.threshold_) else None,
+        threshold_reason=judge.rule_.reason_,
+        results=results,
+        notes=notes,
+        problems=list(problems),
+    )
 
 
 def _shown(value: Any) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,31 +10,34 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
-from msgspec import UNSET
 
 from awry import run
 from awry.core import registry
 from awry.core.errors import AwryError
 from awry.core.inputs import FloatArray
-from awry.core.plain import plain
 from awry.data.tables import as_table
 from awry.judge import Judge
 from awry.model import Model
-from awry.ops.answers import Answer, Ask, Judged, Verdicts, Why, columns_of
+from awry.ops.answers import (
+    Answer,
+    Ask,
+    Verdicts,
+    add_reasons,
+    columns_of,
+    judged_rows,
+    make_answer,
+    of_result,
+)
 from awry.ops.blame import unfit
 from awry.ops.errors import BusyError, TooLargeError, UnfitError
 from awry.ops.models import Models
 from awry.ops.parameters import check_threshold
 from awry.ops.score_cache import ScoreCache
 from awry.ops.settings import Settings
-from awry.result import SEVERITIES, Result
 from awry.series_model import SeriesModel
 
 #: Seconds a request waits for its turn.
 _PATIENCE = 2.0
-#: The most problems of the data told one by one.
-_PROBLEMS = 20
-_SEVERITIES = [None, *SEVERITIES[1:]]
 
 
 class _Chosen(NamedTuple):
@@ -167,7 +169,7 @@ class Judging:
         return [
             next(judged)
             if rows is None
-            else _told(chosen.judge, chosen.told, rows, _notes(chosen.judge, ask))
+            else make_answer(chosen.judge, chosen.told, rows, _notes(chosen.judge, ask))
             for ask, rows in zip(asks, known, strict=True)
         ]
 
@@ -210,7 +212,7 @@ class Judging:
         return time.monotonic() + self._settings.latency_budget_ms / 1e3
 
     def _choose(self, ask: Ask) -> _Chosen | None:
-        name = ask.model or self._models.find(ask.method, ask.columns)
+        name = ask.model or self._models.charge.find(ask.method, ask.columns)
         if name is None:
             return None
         routed = self.route(ask, name) if self.route is not None and ask.version is None else None
@@ -259,7 +261,7 @@ class Judging:
         left = None if deadline is None else deadline - time.monotonic()
         scored = judge.score_columns(columns, numbers, seconds=left)
         verdicts = Verdicts(judge.row_encoder, columns, scored.encoded)
-        results = _judged(judge, scored.scores, verdicts.rejected)
+        results = judged_rows(judge, scored.scores, verdicts.rejected)
         answers, first = [], 0
         for ask in asks:
             part = results[first : first + ask.rows]
@@ -268,9 +270,9 @@ class Judging:
                     one.row = row
             verdicts.add_to(part, first)
             if ask.explain:
-                _explain(judge, ask, part)
+                add_reasons(judge, ask, part)
             answers.append(
-                _told(judge, chosen.told, part, _notes(judge, ask), degraded=scored.degraded)
+                make_answer(judge, chosen.told, part, _notes(judge, ask), degraded=scored.degraded)
             )
             first += ask.rows
         return answers
@@ -278,7 +280,7 @@ class Judging:
     def _by_model(self, chosen: _Chosen, ask: Ask) -> Answer:
         """By a model that needs more than the rows one by one."""
         table = as_table(ask.columns)
-        return _of_result(chosen.judge.judge(table, source="data"), chosen.told, ask.explain)  # type: ignore[attr-defined]
+        return of_result(chosen.judge.judge(table, source="data"), chosen.told, ask.explain)  # type: ignore[attr-defined]
 
     def _by_themselves(self, ask: Ask) -> Answer:
         least = self._settings.min_fit_rows
@@ -303,7 +305,7 @@ class Judging:
         result = run.detect(
             as_table(ask.columns), detector=ask.method, threshold=ask.threshold, as_="table"
         )
-        return _of_result(result, None, ask.explain)
+        return of_result(result, None, ask.explain)
 
     def _check_rows(self, n: int) -> None:
         if not n:
@@ -369,56 +371,3 @@ def _decide_by(judge: Judge, threshold: float | str | None) -> Judge:
         )
     with unfit("threshold"):
         return judge.with_threshold(threshold)
-
-
-def _judged(judge: Judge, scores: FloatArray, rejected: np.ndarray) -> list[Judged]:
-    severity = judge.severity(scores)
-    words = [_SEVERITIES[level] for level in severity.tolist()]
-    flags = (severity > 0).tolist()
-    results = list(map(Judged, range(len(scores)), scores.tolist(), flags, words))
-    for i in np.flatnonzero(rejected).tolist():
-        results[i] = Judged(i, None, None, None)
-    return results
-
-
-def _explain(judge: Model, ask: Ask, results: list[Judged]) -> None:
-    judged = [one.row for one in results if one.score is not None]
-    if judged:
-        table = as_table(ask.columns).take(judged)
-        for i, reasons in zip(judged, judge.reasons(table), strict=True):
-            results[i].reasons = [Why(**plain(vars(reason))) for reason in reasons]
-
-
-def _of_result(result: Result, model: dict[str, Any] | None, explain: bool) -> Answer:
-    results = _judged(result.model, result.scores, np.zeros(len(result), dtype=bool))
-    for one, row in zip(results, result.rows, strict=True):
-        one.row = int(row) - 1
-    if explain:
-        for one, reasons in zip(results, result.explain(np.arange(len(result))), strict=True):
-            one.reasons = [Why(**plain(vars(reason))) for reason in reasons]
-    problems = [str(p) for p in result.problems[:_PROBLEMS]]
-    return _told(result.model, model, results, result.notes, problems=problems)
-
-
-def _told(
-    judge: Judge,
-    model: dict[str, Any] | None,
-    results: list[Judged],
-    notes: list[str],
-    *,
-    problems: Sequence[str] = (),
-    degraded: bool = False,
-) -> Answer:
-    return Answer(
-        model=model,
-        method=judge.detector_.card.name,
-        rows=len(results),
-        flagged=sum([one.anomaly is True for one in results]),
-        rejected=sum([one.problems is not UNSET for one in results]),
-        degraded=degraded,
-        threshold=judge.threshold_ if math.isfinite(judge.threshold_) else None,
-        threshold_reason=judge.rule_.reason_,
-        results=results,
-        notes=notes,
-        problems=list(problems),
-    )

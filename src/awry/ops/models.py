@@ -9,7 +9,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -20,42 +20,12 @@ from awry.core.files import write_whole
 from awry.core.plain import plain
 from awry.judge import Judge
 from awry.ops.audit import note as write_down
+from awry.ops.charge import Charge
 from awry.ops.errors import ConflictError, DamagedError, NotFoundError, UnfitError
 from awry.ops.names import check_name
 from awry.ops.settings import Settings
 from awry.ops.store import Store, insert_once
 from awry.ops.tables import models, promotions, rollouts, versions
-
-#: Seconds for which a process may not know of what another one promoted.
-_FRESH = 0.5
-#: Sets of columns whose model is remembered meanwhile.
-_REMEMBERED = 1_000
-#: What loading a version takes.
-_TO_LOAD = ("model", "version", "method", "columns", "file", "sha256")
-
-
-class _Champion(NamedTuple):
-    row: Any
-    columns: frozenset[str]
-
-
-class Challenger(NamedTuple):
-    """A version that is tried beside the champion; see :mod:`awry.ops.rollout`."""
-
-    row: Any
-    stage: str
-    share: float
-    key: str | None
-    since: float
-
-
-class _Champions(NamedTuple):
-    """Those in charge, newest first, and their challengers, as they were at ``read``."""
-
-    by_name: dict[str, _Champion]
-    challengers: dict[str, Challenger]
-    read: float
-    found: dict[Any, str | None]  # answers of ``find``
 
 
 class Models:
@@ -67,10 +37,8 @@ class Models:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._loaded: OrderedDict[str, Judge] = OrderedDict()
         self._lock = threading.Lock()
-        self._champions: _Champions | None = None
-        self._changes = 0
-        #: Are told when another version may be in charge, and must be quick.
-        self.listeners: list[Callable[[], object]] = []
+        #: Who is in charge of each model, and who is tried.
+        self.charge = Charge(store)
 
     def add(
         self,
@@ -123,7 +91,7 @@ class Models:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
-        self.changed()
+        self.charge.changed()
         return self.version(name, number)
 
     def list(self) -> list[dict[str, Any]]:
@@ -149,7 +117,7 @@ class Models:
 
     def load(self, name: str, version: int | None = None) -> tuple[int, Judge]:
         """A version's number and the fitted model, which must not be changed."""
-        row = self._known(name, version) or self._row(name, version)
+        row = self.charge.row(name, version) or self._row(name, version)
         with self._lock:
             if row.file in self._loaded:
                 self._loaded.move_to_end(row.file)
@@ -162,44 +130,10 @@ class Models:
                 self._loaded.popitem(last=False)
         return row.version, loaded
 
-    def _known(self, name: str, version: int | None) -> Any:
-        """What loading takes, where no look into the database is needed."""
-        charge = self._in_charge()
-        if version is None:
-            champion = charge.by_name.get(name)
-            return None if champion is None else champion.row
-        challenger = charge.challengers.get(name)
-        tried = challenger is not None and challenger.row.version == version
-        return challenger.row if tried and challenger is not None else None
-
-    def challenger(self, name: str) -> Challenger | None:
-        """The version that is tried beside the champion of ``name``, if there is one."""
-        return self._in_charge().challengers.get(name)
-
     def newest_champions(self) -> Sequence[tuple[str, int, str]]:
         """Names, versions and files of those in charge, as many as are kept in memory."""
-        charge = self._in_charge().by_name.items()
-        found = [(name, one.row.version, one.row.file) for name, one in charge]
-        return found[: self._kept]
-
-    def find(self, method: str, columns: Iterable[str]) -> str | None:
-        """The model whose champion is of ``method`` and judges the most of ``columns``.
-
-        All columns it needs must be there; ``"auto"`` takes any method. The newest of equals.
-        """
-        wanted = None if method == "auto" else registry.get(method).card.name
-        champions, given = self._in_charge(), frozenset(columns)
-        if (wanted, given) in champions.found:
-            return champions.found[wanted, given]
-        fitting = {
-            name: len(one.columns)
-            for name, one in champions.by_name.items()
-            if wanted in (None, one.row.method) and one.columns <= given
-        }
-        best = max(fitting, key=fitting.__getitem__, default=None)
-        if len(champions.found) < _REMEMBERED:
-            champions.found[wanted, given] = best
-        return best
+        rows = self.charge.champions()[: self._kept]
+        return [(row.model, row.version, row.file) for row in rows]
 
     def unpromoted(self, method: str, columns: Iterable[str]) -> tuple[str, int] | None:
         """The newest version of ``method`` for ``columns`` that is not in charge: name, number."""
@@ -228,46 +162,6 @@ class Models:
                 field="method",
                 remedy="leave it out, or name a version of this method",
             )
-
-    def _in_charge(self) -> _Champions:
-        """The champions, as they are or were half a second ago.
-
-        Another process's promotion is seen a moment later, this one's at once.
-        """
-        champions = self._champions
-        if champions is not None and time.monotonic() - champions.read < _FRESH:
-            return champions
-        changes, now = self._changes, time.monotonic()
-        query = (
-            sa.select(*(versions.c[name] for name in _TO_LOAD))
-            .join(models, models.c.name == versions.c.model)
-            .where(models.c.champion == versions.c.version)
-            .order_by(versions.c.created.desc())
-        )
-        r = rollouts.c
-        tried = sa.select(
-            *(versions.c[name] for name in _TO_LOAD), r.stage, r.share, r.key, r.since
-        )
-        here = sa.and_(r.model == versions.c.model, r.version == versions.c.version)
-        with self._store.read() as connection:
-            rows = connection.execute(query).all()
-            beside = connection.execute(tried.join(rollouts, here)).all()
-        champions = _Champions(
-            {row.model: _Champion(row, frozenset(row.columns)) for row in rows},
-            {c.model: Challenger(c, c.stage, c.share, c.key, c.since) for c in beside},
-            now,
-            {},
-        )
-        if changes == self._changes:
-            self._champions = champions
-        return champions
-
-    def changed(self) -> None:
-        """Look anew who is in charge, and who is tried."""
-        self._changes += 1
-        self._champions = None
-        for listener in self.listeners:
-            listener()
 
     def promote(
         self, name: str, version: int, *, by: str, force: bool = False, **why: Any
@@ -300,7 +194,7 @@ class Models:
             connection.execute(
                 rollouts.delete().where(rollouts.c.model == name, rollouts.c.version == version)
             )
-        self.changed()
+        self.charge.changed()
         return self.version(name, version)
 
     def rollback(self, name: str, *, by: str = "local", **why: Any) -> dict[str, Any]:
@@ -331,7 +225,7 @@ class Models:
                 rollouts.delete().where(rollouts.c.model == name, rollouts.c.version == now)
             )
             write_down(connection, by, "rollback", f"model {name}", version=now, was=was, **why)
-        self.changed()
+        self.charge.changed()
         return self.version(name, done[1].version)
 
     def tell(self, name: str, version: int, **facts: Any) -> dict[str, Any]:

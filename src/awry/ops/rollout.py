@@ -17,13 +17,14 @@ import sqlalchemy as sa
 
 from awry.ops.answers import Ask
 from awry.ops.audit import note as write_down
+from awry.ops.charge import Challenger
 from awry.ops.comparison import Counts, compare, labelled
 from awry.ops.detect import Judging
 from awry.ops.errors import ConflictError, NotFoundError, UnfitError
 from awry.ops.findings import Findings
 from awry.ops.golden import Golden
 from awry.ops.judgement import Judgement
-from awry.ops.models import Challenger, Models
+from awry.ops.models import Models
 from awry.ops.recorder import LEVELS
 from awry.ops.sketch import Sketch
 from awry.ops.store import Store, insert_once
@@ -81,7 +82,7 @@ class Rollout:
                 connection, by, stage, f"model {name}", version=version, reason=reason,
                 **({"share": share, "key": key} if stage == "ab" else {}),
             )  # fmt: skip
-        self._models.changed()
+        self._models.charge.changed()
         return self.get(name)
 
     def place(
@@ -121,7 +122,7 @@ class Rollout:
             write_down(
                 connection, by, action, f"model {name}", version=found["version"], reason=reason
             )
-        self._models.changed()
+        self._models.charge.changed()
 
     def get(self, name: str) -> dict[str, Any]:
         """The challenger of a model."""
@@ -141,7 +142,7 @@ class Rollout:
 
     def route(self, ask: Ask, name: str) -> int | None:
         """The version that answers in the champion's place, if one does."""
-        tried = self._models.challenger(name)
+        tried = self._models.charge.challenger(name)
         if tried is None or tried.stage != "ab" or not ask.columns.keys() >= set(tried.row.columns):
             return None
         if tried.key is None:
@@ -158,7 +159,7 @@ class Rollout:
 
     def hear(self, made: Judgement, heard: Sequence[Any]) -> None:
         """Take requests and the judgement of their rows; see :mod:`awry.ops.recorder`."""
-        tried = None if made.model is None else self._models.challenger(made.model)
+        tried = None if made.model is None else self._models.charge.challenger(made.model)
         if tried is None or made.model is None:
             return
         # By another threshold than its own a version is not compared.

@@ -106,7 +106,7 @@ class Service:
         self.workshop.findings = self.findings
         self.findings.heard.append(self.live.hear)
         self.warm = Warm(self.models, self.judging)
-        self.models.listeners.append(self.warm.wake)
+        self.models.charge.listeners.append(self.warm.wake)
         self.elsewhere = self._elsewhere()
         needed = {"database": lambda: self.store.ping(), "files": self._write_a_file}
         self._needed = set(needed)

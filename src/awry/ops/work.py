@@ -139,7 +139,7 @@ class Workshop:
         name, method = asked.get("model"), asked.get("method") or "auto"
         if name is None and method != "auto":
             columns = [c["name"] for c in self._datasets.get(asked["dataset"])["columns"]]
-            name = self._models.find(method, columns)
+            name = self._models.charge.find(method, columns)
         if name is None:
             result = run.detect(
                 path, label=asked.get("label"), **_settings({**asked, "method": method})

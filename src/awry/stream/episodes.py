@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from itertools import islice
 from typing import Any
 
 from awry.core.params import Configurable, integer, real
 
 #: What is kept of an event; ``id`` is the database's number of it, once it has one.
 Episode = dict[str, Any]
+#: Events looked at, with each anomaly, whether they have ended.
+_AT_ONCE = 2
 
 
 class Episodes(Configurable):
     """Events under way, the latest ``most`` of them.
+
+    Those that have ended are let go of as others come, two at a time: a single anomaly whose clock
+    is wrong does not end them all.
 
     Parameters
     ----------
@@ -77,6 +83,8 @@ class Episodes(Configurable):
             found.update(peak=item, score=score, reasons=told, words=words)
         found["reasons"] = found["reasons"] or reasons
         self.open_[name] = found
-        if len(self.open_) > self.most:
-            self.open_.pop(next(iter(self.open_)))
+        for oldest in list(islice(self.open_, _AT_ONCE)):
+            over = len(self.open_) > self.most
+            if over or abs(place - self.open_[oldest]["place"]) > self.gap:
+                del self.open_[oldest]
         return found
