@@ -57,7 +57,7 @@ def state_bytes(path: Path) -> float:
 def run(home: Path, seconds: float) -> tuple[np.ndarray, dict[str, float]]:
     """Samples of the worker: seconds and megabytes of memory, log and state; and what it did."""
     port, path = free_port(), home / "stream.db"
-    source = "generator://financial_transactions"
+    source = "generator://financial_transactions?start=2000-01-01"
     words = ("--from", source, "--to", f"sqlite:///{path}", "--metrics-port", str(port), *OPTIONS)
     with awry(home, "stream", *words) as process:
         wait(lambda: counted(port, "awry_stream_events_total") > 20_000)

@@ -55,7 +55,7 @@ def run(plan: Plan, records: list[dict[str, Any]], cut: int, *, reload: bool = F
     for at in range(0, len(records), cut):
         some = [json.dumps(r).encode() for r in records[at : at + cut]]
         offsets = list(range(at, at + len(some)))
-        lane.feed(Batch("t", 0, offsets, some, Position(at + len(some)), 5.0))
+        lane.feed(Batch("t", 0, offsets, some, Position(at + len(some)), 2e9))
         parts += lane.judged
         lane.clear()
         if reload:
@@ -295,7 +295,8 @@ def test_events_are_let_go_in_order_and_late_ones_told() -> None:
     times = [10.0, 12.0, 11.0, 30.0, 29.0, 5.0, float("nan"), 50.0, 41.0]
     mark = Watermark(lateness=10.0).start()
     free, late = mark.push([Held(t, i, {}, 0.0, 0.0) for i, t in enumerate(times)])
-    assert [e.offset for e in free] == [0, 2, 1, 5, 4, 3, 6]
+    assert [e.offset for e in free] == [0, 2, 1, 5, 6, 4, 3]
+    assert (free[4].time, mark.undated) == (20.0, 1)
     assert [e.offset for e, is_late in zip(free, late, strict=True) if is_late] == [5]
     other = Watermark(lateness=10.0).start()
     other.refill(mark.dump())
@@ -307,10 +308,36 @@ def test_one_clock_that_is_wrong_makes_nobody_late() -> None:
     times = [came, came + 1, came + 3 * 86_400, came + 2, came + 15]
     mark = Watermark(lateness=10.0).start()
     free, late = mark.push([Held(t, i, {}, came, 0.0) for i, t in enumerate(times)])
-    assert [e.offset for e in free] == [0, 1, 2, 3]
-    assert [e.time for e in free] == [came, came + 1, came + 1, came + 2]
+    assert [e.offset for e in free] == [2, 0, 1, 3]
+    assert [e.time for e in free] == [came - 9, came, came + 1, came + 2]
     assert not any(late)
     assert mark.newest_ == came + 15
+
+
+def test_a_stream_of_wrong_clocks_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    plan = Plan(time="at", lateness=60.0, warmup=100)
+    lane = Lane(plan, "t", 0, TemporarySpill())
+    some = events(400)
+    for record in some[200:]:
+        record["at"] += 1e9
+    came = some[199]["at"]
+    lane.feed(Batch("t", 0, list(range(400)), some, Position(400), came))
+    [out] = lane.judged
+    # The others wait for events that are newer than they by a minute.
+    assert len(out) >= 200 + 200 - 60
+    assert (np.diff(out.times) >= 0).all()
+    assert lane.watermark.undated == 200
+    assert "'at' of an event is no time, or more than a day ahead" in caplog.text
+    lane.feed(Batch("t", 0, [400], [{"at": None, "a": 0.0}], Position(401), came))
+    assert [len(part) for part in lane.judged[1:]] == [1]
+    assert len(caplog.records) == 1
+
+
+def test_what_happened_when_is_known_in_python_too() -> None:
+    records = events(600)
+    found = list(awry.stream(records, key="k", time="at", lateness=200.0, batch=70))
+    assert [v.time for v in found] == sorted(record["at"] for record in records)
+    assert not any(v.late for v in found)
 
 
 def test_what_is_held_is_bounded() -> None:
@@ -601,7 +628,7 @@ def test_ends_of_edges_are_whole_numbers_that_stay() -> None:
 def saved(plan: Plan, n: int = 400) -> bytes:
     """The state after ``n`` events."""
     lane = Lane(plan, "t", 0, TemporarySpill())
-    lane.feed(Batch("t", 0, list(range(n)), list(events(n)), Position(n), 5.0))
+    lane.feed(Batch("t", 0, list(range(n)), list(events(n)), Position(n), 2e9))
     return lane.save()
 
 
@@ -641,7 +668,7 @@ def test_a_state_that_tells_no_options_goes_on_and_harms_no_memory() -> None:
     assert Lane(Plan(), "t", 0, TemporarySpill(), old).position == Position(400)
     lane = Lane(Plan(key="k", time="at"), "t", 0, TemporarySpill(), old)
     with pytest.raises(ModelError, match="scales are of 7 columns, the records have 12"):
-        lane.feed(Batch("t", 0, list(range(400, 800)), list(events(400)), Position(800), 5.0))
+        lane.feed(Batch("t", 0, list(range(400, 800)), list(events(400)), Position(800), 2e9))
 
 
 def test_scaling_looks_at_its_bounds() -> None:

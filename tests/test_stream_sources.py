@@ -95,6 +95,17 @@ def test_a_line_counts_once_it_is_whole(tmp_path: Path) -> None:
     assert ends.ended
 
 
+def test_a_generator_starts_when_it_is_told() -> None:
+    source = open_source("generator://iot_sensors?n=3&start=2031-05-01")
+    source.open(lambda topic, partition: None, lambda partitions, lost: None)
+    [batch] = source.poll(10, 0.1)
+    assert [json.loads(m)["timestamp"][:10] for m in batch.messages] == ["2031-05-01"] * 3
+    wrong = open_source("generator://iot_sensors?start=soon")
+    wrong.open(lambda topic, partition: None, lambda partitions, lost: None)
+    with pytest.raises(ValueError, match="start must be a time without zone, got 'soon'"):
+        wrong.poll(10, 0.1)
+
+
 def test_standard_input_ends_and_goes_on_by_line() -> None:
     code = (
         "import sys; from awry.stream.sources import open_source\n"

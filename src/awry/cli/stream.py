@@ -364,5 +364,6 @@ class _Progress:
         start = "" if self._quiet else "\r\x1b[K"
         words = f"{tally.events:,} events, {tally.anomalies:,} anomalies"
         words += f", {tally.late:,} late" if tally.late else ""
+        words += f", {tally.undated:,} without a time to go by" if tally.undated else ""
         words += f", {tally.dead:,} could not be read" if tally.dead else ""
         click.echo(f"{start}{words}", err=True)

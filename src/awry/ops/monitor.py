@@ -75,6 +75,7 @@ METERS = {
     "awry_stream_events": Meter("counter", "Events judged and kept.", ("stream",)),
     "awry_stream_anomalies": Meter("counter", "Events that were anomalies.", ("stream",)),
     "awry_stream_late": Meter("counter", "Events that came after the watermark.", ("stream",)),
+    "awry_stream_undated": Meter("counter", "Events without a time to go by.", ("stream",)),
     "awry_stream_dead_letters": Meter("counter", "Messages that could not be judged.", ("stream",)),
     "awry_stream_commits": Meter("counter", "Transactions.", ("stream",)),
     "awry_stream_model_swaps": Meter(

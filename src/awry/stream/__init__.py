@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
+from time import time as now
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -144,7 +145,7 @@ def _batches(source: str | Iterable[Mapping[str, Any]], size: int) -> Iterator[A
     while some := [dict(record) for record in islice(records, size)]:
         offsets = list(range(at, at + len(some)))
         at += len(some)
-        yield Batch("", 0, offsets, some, Position(at), 0.0)
+        yield Batch("", 0, offsets, some, Position(at), now())
 
 
 def _verdicts(part: Judged, topic: str, partition: int) -> Iterator[Verdict]:

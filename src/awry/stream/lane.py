@@ -7,6 +7,7 @@ on how often a worker was killed.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -30,6 +31,8 @@ from awry.stream.records import Batch, Dead, Judged, Position, Record
 from awry.stream.scorers import KeyScorer, ModelScorer, Scorer
 from awry.stream.threshold import OnlineThreshold
 from awry.stream.watermark import Held, Watermark
+
+log = logging.getLogger(__name__)
 
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 
@@ -89,6 +92,7 @@ class Lane:
         self._head_extra: list[FloatArray] = []
         self._scorer: Scorer | None = None
         self._model: ModelScorer | None = None
+        self._undated = False
         self._named = Named(plan.named(), plan.warmup, f"{topic}/{partition}")
         self.fields: Fields | Edges
         if saved is not None:
@@ -157,7 +161,14 @@ class Lane:
             Held(seconds(lookup(record, name)), offset, record, arrived, since)
             for record, offset in zip(records, offsets, strict=True)
         ]
-        self._judge_held(*self.watermark.push(events))
+        free, late = self.watermark.push(events)
+        if self.watermark.undated and not self._undated:
+            self._undated = True
+            log.warning(
+                "%s/%s: the field %r of an event is no time, or more than a day ahead: it counts "
+                "as happening when those did that are let go", self.topic, self.partition, name,
+            )  # fmt: skip
+        self._judge_held(free, late)
 
     def _judge_held(self, events: list[Held], late: list[bool]) -> None:
         if events:
@@ -289,7 +300,7 @@ class Lane:
     def clear(self) -> None:
         """What came out has been taken over."""
         self.judged, self.dead, self.episodes, self.drifts = [], [], {}, []
-        self.moved = False
+        self.moved, self.watermark.undated = False, 0
 
     def save(self) -> bytes:
         """The state after what has been fed, apart from keys' records."""

@@ -38,6 +38,7 @@ class _Collector:
             ("awry_stream_events", tally.events),
             ("awry_stream_anomalies", tally.anomalies),
             ("awry_stream_late", tally.late),
+            ("awry_stream_undated", tally.undated),
             ("awry_stream_dead_letters", tally.dead),
             ("awry_stream_commits", tally.commits),
             ("awry_stream_model_swaps", tally.swaps),

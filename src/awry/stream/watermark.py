@@ -35,9 +35,9 @@ class Watermark(Configurable):
 
     The watermark is ``lateness`` seconds before the newest time so far: what happened before it is
     let go in the order of time, what comes from before it is late, and told so. Events without a
-    time count as happening at the newest, and so do those of a clock that is wrong, from more than
-    a day after they came: one of them would make all others late. At most ``most`` events are held;
-    beyond, the oldest go early.
+    time, or with one of a clock that is wrong, more than a day after they came, go at once: they
+    count as happening at the watermark and do not move it, or one of them would make all others
+    late. At most ``most`` events are held; beyond, the oldest go early.
 
     Parameters
     ----------
@@ -45,10 +45,16 @@ class Watermark(Configurable):
         Seconds of the events' own time. With 0 nothing is held, and events pass in the order in
         which they come.
     most : int, default=100_000
+
+    Attributes
+    ----------
+    undated : int
+        Events without a time to go by, of this process.
     """
 
     constraints = {"lateness": real(0.0), "most": integer(1)}
-    transient = ("heap",)
+    transient = ("heap", "undated")
+    undated = 0
 
     def __init__(self, lateness: float = 0.0, most: int = 100_000) -> None:
         self.lateness = lateness
@@ -67,10 +73,13 @@ class Watermark(Configurable):
         late: list[bool] = []
         for event in events:
             at = event.time
+            mark = self.newest_ - self.lateness
             if not -np.inf < at <= event.arrived + _AHEAD:
-                event = event._replace(time=self.newest_ if np.isfinite(self.newest_) else 0.0)
-                at = event.time
-            if at < self.newest_ - self.lateness:
+                self.undated += 1
+                free.append(event._replace(time=mark if np.isfinite(mark) else 0.0))
+                late.append(False)
+                continue
+            if at < mark:
                 self.late_ += 1
                 free.append(event)
                 late.append(True)

@@ -45,6 +45,8 @@ class Tally:
     anomalies: int = 0
     dead: int = 0
     late: int = 0
+    #: Events without a time to go by, where there is one to be.
+    undated: int = 0
     commits: int = 0
     #: Times another version of the model took over.
     swaps: int = 0
@@ -221,6 +223,7 @@ class Worker:
             self.tally.late += sum(part.late)
             self.tally.took(now - part.since)
         self.tally.dead += len(lane.dead)
+        self.tally.undated += lane.watermark.undated
         self._deliver(lane)
         lane.clear()
 

@@ -20,7 +20,8 @@ _BLOCK = 4096
 
 
 class GeneratorSource(SinglePartition):
-    """``generator://NAME``; options ``rate`` (events a second), ``n``, ``seed``, ``anomaly_rate``.
+    """``generator://NAME``; options ``rate`` (events a second), ``n``, ``seed``, ``anomaly_rate``,
+    ``start`` (time of the first event).
 
     The same address gives the same events, so that a worker that was killed can go on. What the
     generator knows of its anomalies is left out.
@@ -38,8 +39,11 @@ class GeneratorSource(SinglePartition):
             raise DataError(f"{self.name}: rate must be above 0, got {self._rate}")
         self._n = address.take("n", None, int)
         self._seed = address.take("seed", 0, int)
-        rate = address.take("anomaly_rate", None, float)
-        self._options: dict[str, Any] = {} if rate is None else {"anomaly_rate": rate}
+        taken = {
+            "anomaly_rate": address.take("anomaly_rate", None, float),
+            "start": address.take("start", None, str),
+        }
+        self._options: dict[str, Any] = {k: v for k, v in taken.items() if v is not None}
         self._messages: list[bytes] = []
         self._at = 0
 
