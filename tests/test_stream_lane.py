@@ -340,6 +340,19 @@ def test_what_happened_when_is_known_in_python_too() -> None:
     assert not any(v.late for v in found)
 
 
+def test_of_events_without_any_time_none_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    records = [r | {"a": 40.0 if i > 994 else r["a"]} for i, r in enumerate(events(1_000))]
+    plan = Plan(time="when", lateness=60.0, rules=(make_rule("rate:window=60"),))
+    lane = Lane(plan, "t", 0, TemporarySpill())
+    lane.feed(Batch("t", 0, list(range(1_000)), records, Position(1_000), 2e9))
+    [out] = lane.judged
+    assert (len(out), lane.watermark.undated) == (1_000, 1_000)
+    assert np.isnan(out.times).all()
+    [found] = lane.episodes.values()
+    assert (found["items"] >= 5, found["start"], found["end"]) == (True, 2e9, 2e9)
+    assert lane.save()
+
+
 def test_what_is_held_is_bounded() -> None:
     mark = Watermark(lateness=1e9, most=5).start()
     free, _ = mark.push([Held(float(-i % 7), i, {}, 0.0, 0.0) for i in range(20)])
@@ -495,6 +508,18 @@ def test_a_model_says_why(detector: str) -> None:
         assert [v.offset for v in planted] == [100, 200, 300, 400]
         assert [v.reasons[0]["column"] for v in planted] == ["a"] * 4
         assert all(0.0 < why["share"] <= 1.0 for v in odd for why in v.reasons)
+
+
+def test_what_a_key_did_before_is_told_in_its_units() -> None:
+    records = [r | {"distance from last": float(i % 3)} for i, r in enumerate(events(1_500))]
+    records[1_400] |= {"lat": -33.0, "lon": 151.0}
+    settings = {"key": "k", "time": "at", "place": ("lat", "lon"), "ignore": ("lat", "lon")}
+    [odd] = [v for v in awry.stream(records, batch=40, **settings) if v.offset == 1_400]
+    told = {why["column"]: why["value"] for why in odd.reasons}
+    # From Bavaria to Sydney, while the record's own field of that name is as always.
+    assert told["distance from last"] == "16,298 km"
+    assert told["speed since last"].endswith(" km/h")
+    assert told["a"] == "40"
 
 
 def test_an_event_has_the_reasons_of_one_that_is_explained() -> None:

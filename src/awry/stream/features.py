@@ -7,13 +7,31 @@ from collections.abc import Sequence
 import numpy as np
 
 from awry.core.inputs import FloatArray
+from awry.data.wording import number
 from awry.kernels import key_features
 from awry.stream.keys import KeyStore, Spill
 
 #: Names of the columns, see :func:`awry.kernels.key_features.run`.
-NAMES = ("events in 1 h", "amount beside 30 days", "time since last", "distance", "speed")
+NAMES = (
+    "events in 1 h", "amount beside 30 days", "time since last", "distance from last",
+    "speed since last",
+)  # fmt: skip
+_UNITS = ("", " standard deviations", " s", " km", " km/h")
 #: Buckets of the last hour and of the last thirty days.
 HOUR_BUCKETS, DAYS = 12, 30
+
+
+def in_words(columns: FloatArray) -> list[str]:
+    """What a person reads of the columns (5,) of an event.
+
+    Examples
+    --------
+    >>> in_words(np.array([3.0, -1.25, np.log1p(90.0), 12.0, 480.0]))
+    ['3', '-1.25 standard deviations', '90 s', '12 km', '480 km/h']
+    """
+    values = columns.tolist()
+    values[2] = float(np.expm1(values[2]))
+    return [number(value, ("", unit)) for value, unit in zip(values, _UNITS, strict=True)]
 
 
 class KeyFeatures:

@@ -21,7 +21,7 @@ from awry.core.inputs import FloatArray
 from awry.core.params import Configurable
 from awry.stream.edges import Edges
 from awry.stream.episodes import Episode, Episodes
-from awry.stream.features import NAMES, KeyFeatures
+from awry.stream.features import NAMES, KeyFeatures, in_words
 from awry.stream.fields import Fields
 from awry.stream.keys import KeyStore, Spill
 from awry.stream.named import Named
@@ -193,7 +193,7 @@ class Lane:
         if plan.key is not None:
             keys = [_text(lookup(record, plan.key)) for record in records]
         scores, severity = np.full(n, np.nan), np.zeros(n, dtype=np.int64)
-        scaled = None
+        scaled = extra = None
         if self._model is not None:
             scores, severity = self._model.judge(records)
         else:
@@ -211,7 +211,7 @@ class Lane:
             np.array(offsets, dtype=np.int64), times, scores, severity, late or [False] * n,
             arrived, since, records, keys, threshold=self._cut(),
         )  # fmt: skip
-        self._tell(out, scaled)
+        self._tell(out, scaled, extra)
         for rule in self._rules:
             for found in rule.update(out):
                 self._episode(**found)
@@ -260,13 +260,15 @@ class Lane:
         else:
             self._scorer = Scorer(detector)
 
-    def _tell(self, out: Judged, scaled: FloatArray | None) -> None:
+    def _tell(self, out: Judged, scaled: FloatArray | None, extra: FloatArray | None) -> None:
         """Reasons of anomalies, and the events they belong to."""
-        self._explain(out, scaled)
+        self._explain(out, scaled, extra)
         for i in np.flatnonzero(out.severity):
             self._episode(
                 key=out.keys[i] if out.keys is not None else "",
-                place=float(out.times[i] if self.plan.time is not None else out.offsets[i]),
+                place=float(
+                    out.offsets[i] if self.plan.time is None else np.nan_to_num(out.times[i])
+                ),
                 at=float(out.times[i] if np.isfinite(out.times[i]) else out.arrived[i]),
                 item=int(out.offsets[i]),
                 score=float(out.scores[i]),
@@ -274,7 +276,7 @@ class Lane:
                 reasons=out.reasons.get(int(i), []),
             )
 
-    def _explain(self, out: Judged, scaled: FloatArray | None) -> None:
+    def _explain(self, out: Judged, scaled: FloatArray | None, extra: FloatArray | None) -> None:
         if self._model is not None:
             chosen = self._allowance.choose(out.severity)
             if chosen:
@@ -282,14 +284,14 @@ class Lane:
                 out.reasons |= dict(zip(chosen, found, strict=True))
         elif scaled is not None:
             fields = self.fields
-            names = [] if isinstance(fields, Edges) else [*fields.columns(), *NAMES]
+            own = [] if isinstance(fields, Edges) else fields.columns()
             for i in np.flatnonzero(out.severity).tolist():
                 record = out.records[i]
-                out.reasons[i] = (
-                    of_edge(record, fields.names[:2])
-                    if isinstance(fields, Edges)
-                    else of_deviations(record, scaled[i], names)
-                )
+                if isinstance(fields, Edges):
+                    out.reasons[i] = of_edge(record, fields.names[:2])
+                    continue
+                past = {} if extra is None else dict(zip(NAMES, in_words(extra[i]), strict=True))
+                out.reasons[i] = of_deviations(record, scaled[i], own, past)
 
     def _episode(self, **found: Any) -> None:
         episode = self._episodes.add(**found)

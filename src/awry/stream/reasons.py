@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,23 @@ MOST = 3
 _COST, _SAVED = 25, 200
 
 
-def of_deviations(record: Record, row: FloatArray, names: list[str]) -> list[Why]:
-    """The columns that are farthest from usual in a row (d,) of standard deviations."""
+def of_deviations(
+    record: Record, row: FloatArray, names: list[str], past: Mapping[str, str]
+) -> list[Why]:
+    """The columns that are farthest from usual in a row (d,) of standard deviations.
+
+    Parameters
+    ----------
+    names : list of str
+        The record's columns.
+    past : mapping of str to str
+        The columns that follow, of what its key did before, in words.
+    """
+    known = [*((name, None) for name in names), *past.items()]
     return [
         {
-            "column": names[j],
-            "value": _words(lookup(record, names[j])),
+            "column": known[j][0],
+            "value": known[j][1] or _words(lookup(record, known[j][0])),
             "typical": f"{row[j]:+.1f} standard deviations from usual",
             "share": float(abs(row[j]) / np.abs(row).sum()),
         }

@@ -36,8 +36,9 @@ class Watermark(Configurable):
     The watermark is ``lateness`` seconds before the newest time so far: what happened before it is
     let go in the order of time, what comes from before it is late, and told so. Events without a
     time, or with one of a clock that is wrong, more than a day after they came, go at once: they
-    count as happening at the watermark and do not move it, or one of them would make all others
-    late. At most ``most`` events are held; beyond, the oldest go early.
+    count as happening at the watermark (before there is one, at no time known) and do not move it,
+    or one of them would make all others late. At most ``most`` events are held; beyond, the oldest
+    go early.
 
     Parameters
     ----------
@@ -76,7 +77,7 @@ class Watermark(Configurable):
             mark = self.newest_ - self.lateness
             if not -np.inf < at <= event.arrived + _AHEAD:
                 self.undated += 1
-                free.append(event._replace(time=mark if np.isfinite(mark) else 0.0))
+                free.append(event._replace(time=mark if np.isfinite(mark) else np.nan))
                 late.append(False)
                 continue
             if at < mark:
