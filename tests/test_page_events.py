@@ -1,18 +1,25 @@
-"""The pages of events that requests made, and of those whose data are gone."""
+"""The pages of events that requests and streams made, and of those whose data are gone."""
 
 from __future__ import annotations
 
 import io
+import json
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 from fastapi.testclient import TestClient
 
 from awry.client import Client
 from awry.ops import extracts
+from awry.ops.settings import Settings
+from awry.ops.store import Store
+from awry.stream.plan import Plan
+from awry.stream.sources import open_source
+from awry.stream.worker import Worker
 from servers import wait_until
 from test_page import page_of
 from test_server_api import csv
@@ -116,3 +123,35 @@ def test_the_name_of_an_event_stands_above_the_points():
     assert shown.y.place(10.0) < 1 - 1 / 6
     few = extracts.of_rows(np.arange(4.0), scores[:4], np.zeros(4, int), 3, timed=False)
     assert extracts.picture({"extract": few, "threshold": None, "peak": "4", "start": 0.0}) is None
+
+
+@pytest.mark.parametrize("time", [None, "at"])
+def test_an_event_of_a_stream_has_a_picture_and_its_row(tmp_path: Path, time: str | None) -> None:
+    rng = np.random.default_rng(0)
+    rows = [{"a": x, "c": "xy"[i % 2], "at": 1.7e9 + i} for i, x in enumerate(rng.normal(size=900))]
+    rows[800]["a"] = 50.0
+    file = tmp_path / "in.jsonl"
+    store = Store(Settings(home=tmp_path))
+    for lines in (850, 900):  # what was before is known after an end, too
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows[:lines]))
+        source = open_source(f"file://{file}?follow=0")
+        Worker(source, Plan(time=time), store, name="s", batch=100, every=0.0).run()
+    store.close()
+    with page_of(tmp_path) as http:
+        [odd] = [
+            one
+            for one in http.get("/events").json()["rows"]
+            if http.get(f"/events/{one['id']}").json()["extract"]["row"]["a"] == "50.0"
+        ]
+        extract = http.get(f"/events/{odd['id']}").json()["extract"]
+        assert len(extract["scores"]) == 150
+        assert extract["scores"][-1] == odd["score"] == max(extract["scores"])
+        assert extract["at"] == extract["position"][-1]
+        assert extract["row"] == {"a": "50.0", "c": "x", "at": str(rows[800]["at"])}
+        assert (extract["timed"], extract["at"] == 1.7e9 + 800) == (time == "at", time == "at")
+        assert http.get(f"/events/{odd['id']}/picture.svg").status_code == 200
+        page = http.get(f"/page/events/{odd['id']}").text
+        assert "what the stream taught" in page
+        assert ">this event<" in page
+        assert "<h2>The row</h2>" in page
+        assert re.search(r"typical\s+-?0\.\d+, this is \+\d", page)

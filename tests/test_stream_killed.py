@@ -76,7 +76,8 @@ def outputs(url: str, stream: str) -> dict[str, list[tuple[Any, ...]]]:
     asked = {
         "scores": "SELECT item, score, severity FROM scores JOIN judgements "
         "ON judgements.id = scores.judgement WHERE source = :s ORDER BY item",
-        "events": "SELECT key, kind, items, peak, score, severity, summary FROM events "
+        "events": "SELECT key, kind, items, peak, score, severity, summary, reasons, \"extract\" "
+        "FROM events "
         "WHERE source = :s ORDER BY key, kind, peak",
         "dead": "SELECT topic, partition, \"offset\", reason FROM stream_dead_letters "
         "WHERE source = :s ORDER BY topic, partition, \"offset\"",

@@ -257,9 +257,11 @@ def test_the_scaling_kernel_against_its_formula() -> None:
     mean, var, seen = np.zeros(2), np.ones(2), np.full(2, 10.0)
     out = np.empty_like(x)
     m, v, n = mean.copy(), var.copy(), seen.copy()
-    online_scale.run(x, mean, var, seen, 0.02, 2.0, 1e6, out)
+    usual = np.empty_like(x)
+    online_scale.run(x, mean, var, seen, 0.02, 2.0, 1e6, out, usual)
     for i in range(50):
         for j in range(2):
+            assert usual[i, j] == pytest.approx(m[j])
             if np.isnan(x[i, j]):
                 assert out[i, j] == 0
                 continue
@@ -703,4 +705,4 @@ def test_scaling_looks_at_its_bounds() -> None:
         fields.transform(events(9))
     x, three = np.zeros((4, 5)), np.ones(3)
     with pytest.raises(ValueError, match="of the same features"):
-        online_scale.run(x, three, three, three, 0.1, 5.0, 1e6, np.empty_like(x))
+        online_scale.run(x, three, three, three, 0.1, 5.0, 1e6, *np.empty((2, *x.shape)))

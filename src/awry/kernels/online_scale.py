@@ -7,8 +7,10 @@ from numba import njit
 
 
 @njit(cache=True, nogil=True)
-def run(x, mean, var, seen, weight, clip, far, out):  # type: ignore[no-untyped-def]
+def run(x, mean, var, seen, weight, clip, far, out, usual):  # type: ignore[no-untyped-def]
     """Write ``(x - mean) / sqrt(var)`` to ``out`` (n, d), each row before it is learnt.
+
+    The means that each row was held against are written to ``usual`` (n, d).
 
     Parameters
     ----------
@@ -19,11 +21,14 @@ def run(x, mean, var, seen, weight, clip, far, out):  # type: ignore[no-untyped-
     far : bound of what is written
     """
     # Compiled code looks at no bounds: a wider row would be learnt over what lies behind.
-    if not (mean.size == var.size == seen.size == x.shape[1]) or out.shape != x.shape:
-        raise ValueError("x, mean, var, seen and out must be of the same features")
+    if not (mean.size == var.size == seen.size == x.shape[1]) or not (
+        x.shape == out.shape == usual.shape
+    ):
+        raise ValueError("x, mean, var, seen, out and usual must be of the same features")
     for i in range(x.shape[0]):
         for j in range(x.shape[1]):
             value = x[i, j]
+            usual[i, j] = mean[j]
             if not np.isfinite(value):
                 out[i, j] = 0.0
                 continue

@@ -6,6 +6,8 @@ They are kept with the event, so that it can be looked at when the data are gone
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -67,6 +69,7 @@ def of_rows(
         {
             "kind": "rows",
             "timed": timed,
+            "at": position[peak],
             "position": position[part],
             "scores": scores[part],
             "severity": severity[part],
@@ -76,11 +79,12 @@ def of_rows(
 
 def cells(table: pa.Table) -> list[dict[str, str]]:
     """The rows of ``table`` as text, so much of them as is kept."""
-    names = table.column_names[:MAX_CELLS]
-    return [
-        {name: str(row[name])[:MAX_CHARACTERS] for name in names}
-        for row in table.select(names).to_pylist()
-    ]
+    return [cells_of(row) for row in table.select(table.column_names[:MAX_CELLS]).to_pylist()]
+
+
+def cells_of(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row as text, so much of it as is kept."""
+    return {name: str(value)[:MAX_CHARACTERS] for name, value in islice(row.items(), MAX_CELLS)}
 
 
 def picture(event: dict[str, Any]) -> Picture | None:
@@ -101,8 +105,10 @@ def picture(event: dict[str, Any]) -> Picture | None:
         position, scores[known], severity, threshold, timed=extract["timed"], headroom=0.28
     )
     chart.title = "Scores of the rows around it"
-    if extract["timed"] or event["peak"].isdecimal():
-        chart.rule(event["start"] if extract["timed"] else float(event["peak"]), "this event")
+    # Of events that were kept before, the place is not told.
+    at = extract.get("at", event["start"] if extract["timed"] else event["peak"])
+    if isinstance(at, float | int) or at.isdecimal():
+        chart.rule(float(at), "this event")
     return chart
 
 

@@ -54,7 +54,7 @@ def of_event(service: Service, event: dict[str, Any], *, count: int = 5) -> Besi
     them: what is normal for a point of a series is what was expected of it, and an event's extract
     holds that.
     """
-    if not event["kind"].startswith("row"):
+    if not (event["kind"].startswith("row") or event["extract"].get("row")):
         return Beside([], "")
     gone = ""
     if event["peak"].isdecimal():

@@ -16,22 +16,20 @@ NAMES = (
     "events in 1 h", "amount beside 30 days", "time since last", "distance from last",
     "speed since last",
 )  # fmt: skip
-_UNITS = ("", " standard deviations", " s", " km", " km/h")
+_UNITS = ("", " × the key's spread", " s", " km", " km/h")
 #: Buckets of the last hour and of the last thirty days.
 HOUR_BUCKETS, DAYS = 12, 30
 
 
-def in_words(columns: FloatArray) -> list[str]:
-    """What a person reads of the columns (5,) of an event.
+def in_words(column: int, value: float) -> str:
+    """What a person reads of a value in one of the columns.
 
     Examples
     --------
-    >>> in_words(np.array([3.0, -1.25, np.log1p(90.0), 12.0, 480.0]))
-    ['3', '-1.25 standard deviations', '90 s', '12 km', '480 km/h']
+    >>> in_words(2, np.log1p(90.0)), in_words(4, 480.0)
+    ('90 s', '480 km/h')
     """
-    values = columns.tolist()
-    values[2] = float(np.expm1(values[2]))
-    return [number(value, ("", unit)) for value, unit in zip(values, _UNITS, strict=True)]
+    return number(float(np.expm1(value)) if column == 2 else value, ("", _UNITS[column]))
 
 
 class KeyFeatures:

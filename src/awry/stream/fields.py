@@ -52,7 +52,11 @@ class Fields(Configurable):
     ----------
     numbers_, texts_ : list of str
         Fields of either kind; columns are in this order.
+    last : pair of ndarrays of shape (n, d)
+        The latest records' values, and the means they were held against.
     """
+
+    transient = ("_known", "last")
 
     constraints = {
         "names": any_of(nothing(), listing(instance(str))),
@@ -150,8 +154,11 @@ class Fields(Configurable):
         self.seen_ = np.full(X.shape[1], 0.5 * len(X))
 
     def _scaled(self, X: FloatArray) -> FloatArray:
-        out = np.empty_like(X)
-        online_scale.run(X, self.mean_, self.var_, self.seen_, self.weight, self.clip, _FAR, out)
+        out, usual = np.empty_like(X), np.empty_like(X)
+        online_scale.run(
+            X, self.mean_, self.var_, self.seen_, self.weight, self.clip, _FAR, out, usual
+        )
+        self.last = X, usual
         return out
 
     def _values(self, records: Sequence[Record], extra: FloatArray | None) -> FloatArray:
@@ -194,8 +201,6 @@ class Fields(Configurable):
                     # So many names are told one by one; a stream can invent more.
                     if name in self.unknown_ or len(self.unknown_) < 100:
                         self.unknown_[name] = self.unknown_.get(name, 0) + 1
-
-    transient = ("_known",)
 
     @property
     def known_set(self) -> set[str]:

@@ -21,19 +21,21 @@ from awry.core.inputs import FloatArray
 from awry.core.params import Configurable
 from awry.stream.edges import Edges
 from awry.stream.episodes import Episode, Episodes
-from awry.stream.features import NAMES, KeyFeatures, in_words
+from awry.stream.features import KeyFeatures
 from awry.stream.fields import Fields
 from awry.stream.keys import KeyStore, Spill
 from awry.stream.named import Named
 from awry.stream.plan import Plan, lookup, number, seconds
 from awry.stream.reasons import MOST, Allowance, of_deviations, of_edge
-from awry.stream.records import Batch, Dead, Judged, Position, Record
+from awry.stream.records import Batch, Dead, Judged, Peak, Position, Record
 from awry.stream.scorers import KeyScorer, ModelScorer, Scorer
 from awry.stream.threshold import OnlineThreshold
 from awry.stream.watermark import Held, Watermark
 
 log = logging.getLogger(__name__)
 
+#: Events before an anomaly that are kept for its picture.
+_BEFORE = 150
 _encode, _decode = msgspec.json.Encoder().encode, msgspec.json.Decoder().decode
 
 
@@ -69,6 +71,8 @@ class Lane:
         Messages that could not be judged, since then.
     episodes : dict
         Events that are new or have grown since then, by identity.
+    peaks : dict
+        Of those whose highest score came since then, what surrounds it, by identity.
     drifts : list of dict
         Reports of drift since then.
     """
@@ -80,6 +84,7 @@ class Lane:
         self.judged: list[Judged] = []
         self.dead: list[Dead] = []
         self.episodes: dict[int, Episode] = {}
+        self.peaks: dict[int, Peak] = {}
         self.drifts: list[dict[str, Any]] = []
         self.position: Position | None = None
         self.moved = False
@@ -88,6 +93,8 @@ class Lane:
         self._features = None
         if plan.key is not None and not (plan.per_key or plan.model or plan.edges):
             self._features = KeyFeatures(plan.capacity, spill)
+        #: Places, scores and severities of the latest events.
+        self._before = np.empty((3, 0))
         self._head: list[Record] = []
         self._head_extra: list[FloatArray] = []
         self._scorer: Scorer | None = None
@@ -132,6 +139,7 @@ class Lane:
         assert plan.model is not None
         self._model = ModelScorer(plan.model)
         self.plan, self._watch = plan, plan.new_watch()
+        self._before = np.empty((3, 0))
 
     def feed(self, batch: Batch) -> None:
         """Take the messages that come next."""
@@ -193,7 +201,7 @@ class Lane:
         if plan.key is not None:
             keys = [_text(lookup(record, plan.key)) for record in records]
         scores, severity = np.full(n, np.nan), np.zeros(n, dtype=np.int64)
-        scaled = extra = None
+        scaled, taken = None, 0
         if self._model is not None:
             scores, severity = self._model.judge(records)
         else:
@@ -211,7 +219,7 @@ class Lane:
             np.array(offsets, dtype=np.int64), times, scores, severity, late or [False] * n,
             arrived, since, records, keys, threshold=self._cut(),
         )  # fmt: skip
-        self._tell(out, scaled, extra)
+        self._tell(out, scaled, taken)
         for rule in self._rules:
             for found in rule.update(out):
                 self._episode(**found)
@@ -260,23 +268,30 @@ class Lane:
         else:
             self._scorer = Scorer(detector)
 
-    def _tell(self, out: Judged, scaled: FloatArray | None, extra: FloatArray | None) -> None:
+    def _tell(self, out: Judged, scaled: FloatArray | None, taken: int) -> None:
         """Reasons of anomalies, and the events they belong to."""
-        self._explain(out, scaled, extra)
-        for i in np.flatnonzero(out.severity):
-            self._episode(
+        self._explain(out, scaled, taken)
+        places = out.offsets if self.plan.time is None else np.nan_to_num(out.times)
+        before = np.hstack([self._before, [places, out.scores, out.severity]])
+        for i in np.flatnonzero(out.severity).tolist():
+            episode = self._episode(
                 key=out.keys[i] if out.keys is not None else "",
-                place=float(
-                    out.offsets[i] if self.plan.time is None else np.nan_to_num(out.times[i])
-                ),
+                place=float(places[i]),
                 at=float(out.times[i] if np.isfinite(out.times[i]) else out.arrived[i]),
                 item=int(out.offsets[i]),
                 score=float(out.scores[i]),
                 severity=int(out.severity[i]),
-                reasons=out.reasons.get(int(i), []),
+                reasons=out.reasons.get(i, []),
             )
+            if episode["peak"] == out.offsets[i]:
+                end = self._before.shape[1] + i + 1
+                near = before[:, max(0, end - _BEFORE) : end]
+                self.peaks[id(episode)] = Peak(
+                    out.records[i], near[0], near[1], near[2].astype(np.int64)
+                )
+        self._before = before[:, -_BEFORE:].copy()
 
-    def _explain(self, out: Judged, scaled: FloatArray | None, extra: FloatArray | None) -> None:
+    def _explain(self, out: Judged, scaled: FloatArray | None, taken: int) -> None:
         if self._model is not None:
             chosen = self._allowance.choose(out.severity)
             if chosen:
@@ -284,24 +299,24 @@ class Lane:
                 out.reasons |= dict(zip(chosen, found, strict=True))
         elif scaled is not None:
             fields = self.fields
-            own = [] if isinstance(fields, Edges) else fields.columns()
             for i in np.flatnonzero(out.severity).tolist():
                 record = out.records[i]
                 if isinstance(fields, Edges):
                     out.reasons[i] = of_edge(record, fields.names[:2])
-                    continue
-                past = {} if extra is None else dict(zip(NAMES, in_words(extra[i]), strict=True))
-                out.reasons[i] = of_deviations(record, scaled[i], own, past)
+                else:
+                    out.reasons[i] = of_deviations(record, scaled[i], i - taken, fields)
 
-    def _episode(self, **found: Any) -> None:
+    def _episode(self, **found: Any) -> Episode:
         episode = self._episodes.add(**found)
         self.episodes[id(episode)] = episode
+        return episode
 
     # -- the state --------------------------------------------------------------------------------
 
     def clear(self) -> None:
         """What came out has been taken over."""
         self.judged, self.dead, self.episodes, self.drifts = [], [], {}, []
+        self.peaks = {}
         self.moved, self.watermark.undated = False, 0
 
     def save(self) -> bytes:
@@ -319,6 +334,7 @@ class Lane:
             "threshold": self.threshold, "episodes": _encode(list(self._episodes.open_.items())),
             "rules": self._rules, "watch": self._watch, "detector": detector,
             "version": self.plan.model_version, "allowance": self._allowance.left,
+            "before": self._before,
             "head": _encode(self._head), "extra": self._head_extra, "outbox": self.outbox,
             "position": None if self.position is None else _encode(self.position),
         }  # fmt: skip
@@ -337,6 +353,7 @@ class Lane:
         self._episodes.open_.update(_decode(parts["episodes"]))
         self._rules, self.outbox = parts["rules"], parts["outbox"]
         self._allowance = Allowance(parts.get("allowance"))
+        self._before = parts.get("before", self._before)
         # Of another version of the model neither what it learnt nor how it scored holds.
         same = parts.get("version", self.plan.model_version) == self.plan.model_version
         self._watch = self.plan.new_watch()

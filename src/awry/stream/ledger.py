@@ -14,6 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from awry.core.errors import AwryError
+from awry.data.tables import flatten
+from awry.ops.extracts import cells_of, of_rows
 from awry.ops.keeper import Keeper
 from awry.ops.store import Store, insert_rows
 from awry.ops.tables import (
@@ -186,15 +188,15 @@ class Ledger:
     ) -> None:
         """Keep events that are new or have grown; add the new ones to ``new``."""
         for episode in lane.episodes.values():
-            values = self._event(lane, episode)
+            values = self._event(lane, episode) | _extract(lane, episode)
             if episode["id"] is not None:
                 change = events.update().where(events.c.id == episode["id"])
                 connection.execute(change.values(values))
                 continue
-            values |= {
+            values = {"extract": {}} | values | {
                 "judgement": judgement, "source": self.stream, "model": lane.plan.model_name,
                 "version": lane.plan.model_version, "key": episode["key"][:300] or None,
-                "status": "open", "created": values["updated"], "extract": {},
+                "status": "open", "created": values["updated"],
             }  # fmt: skip
             statement = events.insert().values(values).returning(events.c.id)
             episode["id"] = connection.scalar(statement)
@@ -303,6 +305,19 @@ def summary(episode: dict[str, Any]) -> str:
     count = "an anomaly" if episode["items"] == 1 else f"{episode['items']:,} anomalies"
     why = ", ".join(str(reason["column"]) for reason in episode["reasons"])
     return f"{count}{who}" + (f": {why}" if why else "")
+
+
+def _extract(lane: Lane, episode: dict[str, Any]) -> dict[str, Any]:
+    """What is kept of the highest score of an event, where that is new."""
+    peak = lane.peaks.get(id(episode))
+    if peak is None:
+        return {}
+    order = np.argsort(peak.places, kind="stable")
+    found = of_rows(
+        peak.places[order], peak.scores[order], peak.severity[order],
+        int(np.argmax(order)), timed=lane.plan.time is not None,
+    )  # fmt: skip
+    return {"extract": found | {"row": cells_of(flatten(peak.record))}}
 
 
 def _inner(head: str, key: str) -> str:

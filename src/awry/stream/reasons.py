@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from awry.core.inputs import FloatArray, IntArray
 from awry.data import wording
+from awry.stream.features import NAMES, in_words
+from awry.stream.fields import Fields
 from awry.stream.plan import lookup
 from awry.stream.records import Record
 
@@ -20,29 +21,34 @@ MOST = 3
 _COST, _SAVED = 25, 200
 
 
-def of_deviations(
-    record: Record, row: FloatArray, names: list[str], past: Mapping[str, str]
-) -> list[Why]:
+def of_deviations(record: Record, row: FloatArray, i: int, fields: Fields) -> list[Why]:
     """The columns that are farthest from usual in a row (d,) of standard deviations.
 
     Parameters
     ----------
-    names : list of str
-        The record's columns.
-    past : mapping of str to str
-        The columns that follow, of what its key did before, in words.
+    i : int
+        Place of the record among those that ``fields`` scaled last.
     """
-    known = [*((name, None) for name in names), *past.items()]
-    return [
-        {
-            "column": known[j][0],
-            "value": known[j][1] or _words(lookup(record, known[j][0])),
-            "typical": f"{row[j]:+.1f} standard deviations from usual",
-            "share": float(abs(row[j]) / np.abs(row).sum()),
-        }
-        for j in np.argsort(-np.abs(row), kind="stable")[:MOST]
-        if abs(row[j]) >= 1.0
-    ]
+    values, usual = (part[i] for part in fields.last)
+    numbers, known = len(fields.numbers_), fields.columns()
+    found = []
+    for j in np.argsort(-np.abs(row), kind="stable")[:MOST].tolist():
+        if abs(row[j]) < 1.0:
+            break
+        away = f"this is {row[j]:+.1f} standard deviations away"
+        if j < len(known):
+            name, value = known[j], _words(lookup(record, known[j]))
+            typical = f"{wording.number(float(usual[j]))}, {away}"
+        else:
+            past = j - len(known)
+            name, value = NAMES[past], in_words(past, float(values[j]))
+            typical = f"{in_words(past, float(usual[j]))}, {away}"
+        if numbers <= j < len(known):
+            often, rare = (f"{2.0**x:,.0f}" for x in (usual[j], values[j]))
+            typical = f"texts that 1 of {often} events has, this has 1 of {rare}"
+        share = float(abs(row[j]) / np.abs(row).sum())
+        found.append({"column": name, "value": value, "typical": typical, "share": share})
+    return found
 
 
 def of_edge(record: Record, ends: list[str]) -> list[Why]:

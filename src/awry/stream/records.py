@@ -44,6 +44,18 @@ class Dead(NamedTuple):
     message: bytes
 
 
+class Peak(NamedTuple):
+    """The event with the highest score of an episode, and the scores of those before it.
+
+    ``places`` (m,) are times, or offsets where events have no time; the last is the event's own.
+    """
+
+    record: Record
+    places: FloatArray
+    scores: FloatArray
+    severity: IntArray
+
+
 @dataclass
 class Judged:
     """Events of one partition with their scores: each attribute holds one value per event.

@@ -88,6 +88,8 @@ def seen(service: TheService, one: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": _title(one),
         "rows": one["kind"].startswith("row"),
+        # Neither a row nor a point of a series, whose peak is a moment.
+        "streamed": "/" in one["peak"] and not one["kind"].startswith("row"),
         "cells": cells,
         "heavy": _heavy(one),
         "order": [*blamed, *(name for name in cells if name not in blamed)],
