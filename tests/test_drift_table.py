@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from awry.cli import app
 from awry.core.errors import DataError
+from awry.drift.aspects import bins
 from awry.drift.table import JOINT_TESTS, LEVEL_TESTS, NUMBER_TESTS, TableDrift
 
 
@@ -161,6 +162,19 @@ def test_the_command_prints_json(files: tuple[str, str]) -> None:
     first = out["features"][0]
     assert (first["feature"], first["test"], first["drifted"]) == ("amount", "Wasserstein", True)
     assert out["rows"] == {"reference": 1500, "current": 1500}
+
+
+@pytest.mark.parametrize("most", [1, 24, 31, 1_000, 10**6])
+def test_in_a_picture_each_whole_number_has_as_much_room(most: int) -> None:
+    rng = np.random.default_rng(0)
+    sides = [rng.integers(0, most, size=50_000).astype(float) for _ in range(2)]
+    drawn = bins(*sides)
+    assert drawn.edges is not None
+    held = np.diff(np.floor(drawn.edges))
+    assert len(held) <= 31
+    assert len(set(held)) == 1
+    assert drawn.reference.sum() == pytest.approx(1.0)
+    assert drawn.reference[1:-1].min(initial=1.0) > 0.8 / len(held)
 
 
 def test_names_of_columns_and_levels_are_text_on_the_page(tmp_path: Path) -> None:

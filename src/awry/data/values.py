@@ -118,3 +118,30 @@ def key_codes(table: pa.Table, names: Sequence[str]) -> tuple[IntArray, list[str
     rank = np.empty(len(found), dtype=np.int64)
     rank[order] = np.arange(len(found))
     return rank[coded.indices.to_numpy()], [found[i] for i in order]
+
+
+def is_whole(values: FloatArray) -> bool:
+    """Whether all of ``values`` are whole numbers, and small enough to have neighbours."""
+    return all(
+        np.array_equal(some, np.rint(some)) and bool((np.abs(some) < 2.0**52).all())
+        for some in (values[:100], values)
+    )
+
+
+def bin_edges(low: float, high: float, most: int, *, whole: bool = False) -> FloatArray:
+    """Edges of at most ``most`` bins of one width, from ``low`` to ``high``.
+
+    Of ``whole`` numbers each bin holds as many, or some would look rarer than they are; then the
+    ends reach as far as that takes.
+
+    Examples
+    --------
+    >>> bin_edges(0, 2, 4), bin_edges(1, 5, 3, whole=True)
+    (array([0. , 0.5, 1. , 1.5, 2. ]), array([0.5, 2.5, 4.5, 6.5]))
+    """
+    if not whole:
+        room = 0.0 if high > low else max(0.5, 1e-9 * abs(low))
+        return np.linspace(low - room, high + room, most + 1)
+    low, high = np.floor(low) - 0.5, np.ceil(high) + 0.5
+    width = max(1.0, float(np.ceil((high - low) / most)))
+    return np.asarray(low + width * np.arange(np.ceil((high - low) / width) + 1))

@@ -12,7 +12,15 @@ import pyarrow.compute as pc
 from awry.core.inputs import FloatArray
 from awry.data import wording
 from awry.data.columns import ColumnProfile
-from awry.data.values import as_float, as_seconds, count_levels, labels, level_codes
+from awry.data.values import (
+    as_float,
+    as_seconds,
+    bin_edges,
+    count_levels,
+    is_whole,
+    labels,
+    level_codes,
+)
 
 WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 #: The level of all values that the reference does not know.
@@ -90,17 +98,18 @@ def level_shares(levels: list[str], before: FloatArray, codes: FloatArray) -> Sh
 
 
 def bins(reference: FloatArray, current: FloatArray) -> Shares:
-    """Shares in bins of one width over the middle 98 % of both sides, the rest in the end bins."""
+    """Shares in bins of one width over the middle 98 % of both sides, the rest in the end bins.
+
+    Of whole numbers each bin holds as many, or some would look rarer than they are.
+    """
     sides = [side for side in (reference, current) if len(side)]
     ends = (
         np.array([np.quantile(side, (0.01, 0.99)) for side in sides]) if sides else np.zeros((1, 2))
     )
     low, high = float(ends.min()), float(ends.max())
-    if not high > low:
-        low, high = low - 0.5, high + 0.5
-    edges = np.linspace(low, high, _BINS + 1)
+    edges = bin_edges(low, high, _BINS, whole=all(map(is_whole, sides)))
     shares = [
-        np.histogram(np.clip(side, low, high), edges)[0] / max(len(side), 1)
+        np.histogram(np.clip(side, edges[0], edges[-1]), edges)[0] / max(len(side), 1)
         for side in (reference, current)
     ]
     return Shares(edges, [], *shares)

@@ -18,6 +18,7 @@ from awry.core.errors import DataError
 from awry.core.plain import plain
 from awry.data.columns import profile
 from awry.data.readers import Source, TooWideError, open_source
+from awry.data.values import bin_edges, is_whole
 from awry.ops.audit import note as write_down
 from awry.ops.blame import unfit
 from awry.ops.errors import ConflictError, DamagedError, NotFoundError, TooLargeError
@@ -209,7 +210,9 @@ def _column_stats(table: pa.Table) -> dict[str, Any]:
         values = values[np.isfinite(values)]
         # The width of a range past the largest float is no number.
         if len(values) and np.isfinite(values.max() - values.min()):
-            counts, edges = np.histogram(values, bins=_BINS)
+            ends = float(values.min()), float(values.max())
+            edges = bin_edges(*ends, _BINS, whole=is_whole(values))
+            counts, edges = np.histogram(values, edges)
             stats["histogram"] = {"counts": counts, "edges": edges}
     return dict(plain(stats))
 
