@@ -30,6 +30,8 @@ from awry.result import Reason, Result
 MIN_GROUP_ROWS = 200
 #: Tables of no more rows are judged as a service judges requests, which is quicker.
 FEW_ROWS = 64
+#: Part of the strongest reason that another must have to be told.
+MIN_REASON = 0.1
 #: Rows drawn in the two-dimensional picture.
 MAX_PROJECTED = 3_000
 
@@ -389,7 +391,10 @@ class Model(Judge):
         return detector.explain(X).grouped(self.encoder_.feature_sources_)
 
     def reasons(self, table: pa.Table, k: int = 3) -> list[list[Reason]]:
-        """For each row of ``table`` the ``k`` columns that pushed its score up most."""
+        """For each row of ``table`` the ``k`` columns that pushed its score up most.
+
+        Those that did so by less than a tenth of the strongest are left out: they are as always.
+        """
         if not self.detector_.card.inductive:
             return [[] for _ in range(table.num_rows)]
         why = self.explain(table)
@@ -398,6 +403,8 @@ class Model(Judge):
         for i, tops in enumerate(why.top(k)):
             row = []
             for column, amount in tops:
+                if amount < MIN_REASON * tops[0][1]:
+                    break
                 value = self.encoder_.show(column, table[column][i].as_py())
                 typical = self.encoder_.typical_text(column)
                 if self.context_ is not None:

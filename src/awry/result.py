@@ -128,7 +128,8 @@ class Result:
         Returns
         -------
         list of list of Reason
-            For each row the columns that pushed its score up most, strongest first.
+            For each row the columns that pushed its score up most, strongest first; none that
+            did so by less than a tenth of the strongest.
         """
         picks = np.flatnonzero(self.severity) if rows is None else np.asarray(rows, dtype=int)
         if not len(picks):
