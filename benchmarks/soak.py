@@ -1,13 +1,14 @@
 """Whether `awry serve` and `awry stream` stay as small as they began.
 
-    python benchmarks/soak.py [--minutes 10]
+    python benchmarks/soak.py [--minutes 10] [--only serve]
 
-Each runs by itself under load for half of the time: the service judges rows of a model, trains and
+Each runs by itself under load: the service judges rows of a model, trains and
 judges a data set again and again, and is asked for its lists; the worker judges what a generator
 makes. Sampled each second is the memory that belongs to the process alone (private pages, as Linux
 tells them; of pages that are shared with others nobody can say whose they are). Told are where it
 stood after half of the time, at the end, and the slope of a line through the last half, with its
-standard error: flat is a slope that the error, or a megabyte an hour, explains.
+standard error, both of the means of ten stretches of it, as one second says little beside the last:
+flat is a slope that twice the error, or a megabyte an hour, explains.
 """
 
 from __future__ import annotations
@@ -80,10 +81,11 @@ def judged(samples: np.ndarray) -> dict[str, float]:
     """What became of the memory."""
     # What is loaded and compiled only once is there by then.
     at, size = samples[len(samples) // 2 :].T
-    hours = at / 3600
+    parts = [part.mean(axis=0) for part in np.array_split(np.column_stack([at / 3600, size]), 10)]
+    hours, means = np.array(parts).T
     design = np.column_stack([hours, np.ones_like(hours)])
-    (slope, _), rest, *_ = np.linalg.lstsq(design, size, rcond=None)
-    variance = float(rest[0]) / max(len(at) - 2, 1) if len(rest) else 0.0
+    (slope, _), rest, *_ = np.linalg.lstsq(design, means, rcond=None)
+    variance = float(rest[0]) / (len(hours) - 2) if len(rest) else 0.0
     error = np.sqrt(variance / ((hours - hours.mean()) ** 2).sum())
     return {
         "minutes": round(float(samples[-1, 0]) / 60, 1),
@@ -200,15 +202,19 @@ def page(found: dict[str, dict[str, float]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10.0)
-    seconds = parser.parse_args().minutes * 30
-    found = {}
+    parser.add_argument("--minutes", type=float, default=10.0, help="of each")
+    parser.add_argument("--only", choices=["serve", "stream"])
+    options = parser.parse_args()
+    seconds, file = options.minutes * 60, HERE / "soak.json"
+    found = json.loads(file.read_text()) if options.only else {}
     for name, load in (("awry serve", serve), ("awry stream", stream)):
+        if options.only not in (None, load.__name__):
+            continue
         with tempfile.TemporaryDirectory(prefix="awry-soak-") as folder:
             samples, done = load(Path(folder), seconds)
         found[name] = {"requests_or_events": done, **judged(samples)}
         sys.stderr.write(f"{name}: {found[name]}\n")
-    (HERE / "soak.json").write_text(json.dumps(found, indent=2) + "\n")
+    file.write_text(json.dumps(found, indent=2) + "\n")
     (HERE / "soak.md").write_text(page(found))
 
 
