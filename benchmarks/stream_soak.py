@@ -7,7 +7,7 @@ processor), with a context for each key, events put in order, a rule and drift r
 every score in SQLite. Sampled each second, beside the
 private memory that `benchmarks/soak.py` tells of, are SQLite's write-ahead log, which must not grow
 either, and the state of the partition. Of the keys 2,000 are in memory, so that the store of keys
-is full long before the time is over. Flat is a slope that the error, or a megabyte an hour,
+is full long before the time is over. Flat is a slope that twice the error, or a megabyte an hour,
 explains.
 """
 
