@@ -199,7 +199,7 @@ def size(path: Path) -> int:
 
 
 def markdown(runs: list[Run]) -> str:
-    """A part for each number of seeds: all sets that have as many, so that means are of equals."""
+    """A part for the sets with the most seeds and one for all sets, so that means are of equals."""
     kept = [r for r in runs if not np.isnan(r.auprc)]
     seeds = {data: len({r.seed for r in kept if r.data == data}) for data in {r.data for r in kept}}
     lines = [
@@ -207,7 +207,7 @@ def markdown(runs: list[Run]) -> str:
         "± is the standard deviation over seeds of the mean over sets; CPU seconds are sums over",
         "sets, of one seed. **Bold**: above nearest neighbours (k = 5).",
     ]
-    for n in sorted(set(seeds.values()), reverse=True):
+    for n in sorted({max(seeds.values()), min(seeds.values())}, reverse=True):
         part = [r for r in kept if seeds[r.data] >= n and r.seed < n]
         whole = f"{len({r.data for r in part})} sets, {n} seed{'s' * (n > 1)}"
         for title, labels in (("no labels", False), ("ten labelled anomalies", True)):
