@@ -153,5 +153,6 @@ def test_an_event_of_a_stream_has_a_picture_and_its_row(tmp_path: Path, time: st
         page = http.get(f"/page/events/{odd['id']}").text
         assert "what the stream taught" in page
         assert ">this event<" in page
+        assert (">offset<" in page, ">row<" in page) == (time is None, False)
         assert "<h2>The row</h2>" in page
         assert re.search(r"typical\s+-?0\.\d+, this is \+\d", page)

@@ -105,6 +105,7 @@ def picture(event: dict[str, Any]) -> Picture | None:
         position, scores[known], severity, threshold, timed=extract["timed"], headroom=0.28
     )
     chart.title = "Scores of the rows around it"
+    chart.x.label = extract.get("axis", chart.x.label)
     # Of events that were kept before, the place is not told.
     at = extract.get("at", event["start"] if extract["timed"] else event["peak"])
     if isinstance(at, float | int) or at.isdecimal():

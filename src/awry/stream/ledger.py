@@ -317,6 +317,8 @@ def _extract(lane: Lane, episode: dict[str, Any]) -> dict[str, Any]:
         peak.places[order], peak.scores[order], peak.severity[order],
         int(np.argmax(order)), timed=lane.plan.time is not None,
     )  # fmt: skip
+    if lane.plan.time is None:
+        found["axis"] = "offset"
     return {"extract": found | {"row": cells_of(flatten(peak.record))}}
 
 
