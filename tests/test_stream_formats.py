@@ -74,6 +74,16 @@ def test_a_first_line_that_is_not_utf8_is_told(tmp_path: Path) -> None:
     assert str(shown.exception) == f"{source}: the first line is not UTF-8"
 
 
+def test_a_file_without_a_header_is_told_by_name(tmp_path: Path) -> None:
+    source = tmp_path / "in.csv"
+    source.write_bytes(b"")
+    shown = CliRunner().invoke(
+        app, ["stream", "--from", f"file://{source}?follow=0", "--state", f"sqlite:///{tmp_path}/s"]
+    )
+    assert isinstance(shown.exception, DataError)
+    assert "in.csv: the first line is empty and names no columns" in str(shown.exception)
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -291,9 +291,16 @@ def _first_line(source: str) -> str:
     path = Path(address.host + address.path)
     with path.open("rb") as file:
         try:
-            return file.readline(1 << 20).decode("utf-8-sig").rstrip("\r\n")
+            line = file.readline(1 << 20).decode("utf-8-sig").rstrip("\r\n")
         except UnicodeDecodeError as error:
             raise DataError("the first line is not UTF-8", source=str(path)) from error
+    if not line.strip():
+        raise DataError(
+            "the first line is empty and names no columns",
+            source=str(path),
+            remedy="give them with --header",
+        )
+    return line
 
 
 def _run(worker: Worker, metrics_port: int | None, metrics_host: str, quiet: bool) -> None:
